@@ -224,7 +224,7 @@ class NotebookBars:
         self._runs = runs
         self._lines: dict[str, str] = {}
         self._share: dict[str, float] = {}
-        self._ended = 0
+        self._ended, self._last = 0, ""
         self._standing = ""
         self._page: Any = None
         self._shown_at = 0.0
@@ -247,8 +247,7 @@ class NotebookBars:
             self._ended += 1
             self._share[run] = 1.0
             self._lines.pop(run, None)
-            if self._runs is None:
-                self._lines[run] = _ended(run, phase, loss)
+            self._last = _ended(run, phase, loss)
         else:
             self._share[run] = _share(phase, update, updates)
             self._lines[run] = f"{run}  {drawn(update / max(updates, 1))} {update}/{updates} {_state(phase, loss)}"
@@ -261,6 +260,8 @@ class NotebookBars:
         if self._runs is not None:
             bar = drawn(sum(self._share.values()) / max(self._runs, 1))
             head = [f"all runs  {bar} {self._ended}/{self._runs}{self._standing}"]
+        elif self._last:
+            head = [self._last + (f"  ({self._ended} runs)" if self._ended > 1 else "")]
         return "\n".join([*head, *self._lines.values()])
 
     def _show(self) -> None:

@@ -99,6 +99,15 @@ def table(
     return "\n".join([*parts, lines(f"{label}: {message}" for label, message in failed)])
 
 
+def ablated(records: Sequence[RunDir], said: str, failed: Sequence[tuple[str, str]] = ()) -> str:
+    """Return what each non-ideality costs as tables, one for each ablation among runs; arguments as of `table`."""
+    from neuroanp.reporting import ablation
+
+    found = ablation.ablations([one for record in records if (one := _read(record)[0]) is not None])
+    parts = [page_table(ablation.table(one), one.label) + lines([ablation.headline(one)]) for one in found]
+    return "\n".join([lines([said]), *parts, lines(f"{label}: {message}" for label, message in failed)])
+
+
 def _of_task(task: str, group: Sequence[Method]) -> list[str]:
     """Return the table of one task, and below it which method is the best and what the marks mean."""
     return [page_table(results_table(group), task), lines((*ranking(group), *rests_on(group)))]
