@@ -82,10 +82,13 @@ class InputError(NeuroanpError):
 
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows: the line of the caller's own code, and what is wrong with it; not ours."""
+        from itertools import takewhile
         from traceback import extract_tb
 
-        ours = str(Path(__file__).parent)
-        frames = [frame for frame in extract_tb(self.__traceback__) if not frame.filename.startswith(ours)]
+        def caller(frame: Any) -> bool:
+            return not Path(frame.filename).is_relative_to(Path(__file__).parent)
+
+        frames = [*takewhile(caller, extract_tb(self.__traceback__))]
         where = [f"line {frames[-1].lineno}: {frames[-1].line}"] if frames else []
         return [*where, f"{type(self).__name__}: {self}"]
 

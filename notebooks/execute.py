@@ -29,7 +29,7 @@ PACKAGES: Mapping[str, str] = {"own_device": "own_device_package"}
 """Packages beside the notebooks that some of them import."""
 SMALL: Mapping[str, str] = {
     "01_first_run": "UPDATES, HIDDEN, K = 20, 12, 2",
-    "02_trace_to_verdict": "UPDATES, SEEDS, VALUES = 6, 3, (0.1, 0.01)",
+    "02_trace_to_verdict": "UPDATES, SEEDS = 6, 3",
     "03_rate_and_spiking": "UPDATES, K = 4, 2",
     "04_compare_profiles": 'UPDATES, SEEDS, PROFILES = 6, 2, ("ideal", "pcm", "ecram")',
     "05_export_and_read_back": "UPDATES, K = 4, 2",
@@ -74,8 +74,8 @@ def smaller(book: NotebookNode, values: str) -> NotebookNode:
 
 
 @contextmanager
-def surroundings(name: str) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Give a notebook an empty folder, and an environment with the package that it imports, if any."""
+def surroundings(name: str, keep: Path | None = None) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Give a notebook a folder, an empty one unless it is kept, and an environment with the package that it imports."""
     with TemporaryDirectory(prefix="notebook-") as folder:
         environment = dict(os.environ)
         if name in PACKAGES:
@@ -84,18 +84,20 @@ def surroundings(name: str) -> Iterator[tuple[Path, dict[str, str]]]:
             quiet = ["--no-build-isolation", "--no-index", "--target", str(library), str(HERE / PACKAGES[name])]
             subprocess.run([*command, *quiet], check=True)
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(library), environment.get("PYTHONPATH")]))
-        here = Path(folder) / "here"
-        here.mkdir()
+        here = (Path(folder) if keep is None else keep) / name
+        here.mkdir(parents=True, exist_ok=True)
         yield here, environment
 
 
-def execute(book: NotebookNode, name: str) -> NotebookNode:
+def execute(book: NotebookNode, name: str, keep: Path | None = None) -> NotebookNode:
     """Run all cells; return the notebook with their outputs, and nothing that the next time would be otherwise.
+
+    Args: book: it. name: of its source. keep: a folder that its runs stay in, and are taken from; None: they are not.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell raised an error.
     """
-    with surroundings(name) as (folder, environment):
+    with surroundings(name, keep) as (folder, environment):
         client = nbclient.NotebookClient(
             book, timeout=LONGEST_S, kernel_name="python3", coalesce_streams=True,
             resources={"metadata": {"path": str(folder)}}, record_timing=False,
@@ -155,6 +157,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}")
     parser.add_argument("--small", action="store_true", help="at the sizes of tests; nothing is written")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="where runs stay: after a failure they are not repeated"
+    )
     parser.add_argument("--text", action="store_true", help="take new text alone, and leave outputs as they are")
     asked = parser.parse_args(words)
     if unknown := [name for name in asked.names if name not in known]:
@@ -167,7 +172,7 @@ def main(words: Sequence[str] | None = None) -> None:
         elif asked.small:
             execute(smaller(book, SMALL[name]) if name in SMALL else book, name)
         else:
-            nbformat.write(execute(book, name), path)
+            nbformat.write(execute(book, name, asked.keep), path)
         for problem in () if asked.small else problems(path):
             print(f"{path.name}: {problem}", file=sys.stderr)
         print(f"{name}: {time.perf_counter() - since:.0f} s", flush=True)
