@@ -113,8 +113,8 @@ else:
 #
 # The network of rates as ONNX Runtime runs it, beside `run.predict` of the chip without noise. The export has the
 # digital weights that were to be written, the chip has what its cells made of them: the dashed line differs by the
-# errors of writing. `weights="as_held"` exports the latter. What is left then are the converters around the cells, which
-# no file of weights has: `run.weights().beside` names them.
+# errors of writing. `weights="as_held"` exports the latter. What is left then are the converters around the cells,
+# which no file of weights has: `run.weights().beside` names them.
 
 # %%
 if find_spec("onnxruntime"):
