@@ -82,8 +82,10 @@ axes.axhline(np.median(of("ideal", "test_loss")), color="k", ls="--", lw=1, labe
 for profile in PROFILES:
     energy = of(profile, "energy_J")
     if np.isfinite(energy).any():
-        axes.loglog(energy, of(profile, "test_loss"), "o", color=colours[profile], label=profile)
-axes.set(xscale="log", yscale="log", xlabel="energy of the training (J)", ylabel="test loss, under the device's noise")
+        axes.plot(1e6 * energy, of(profile, "test_loss"), "o", color=colours[profile], label=profile)
+axes.set(
+    yscale="log", xlabel="energy of the training (µJ)", ylabel="test loss, under the device's noise", xlim=(0, None)
+)
 axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
