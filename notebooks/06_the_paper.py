@@ -23,9 +23,10 @@
 
 # %%
 import matplotlib.pyplot as plt
+from IPython.display import Image
 
 import neuroanp as na
-from neuroanp.reproducing.plots import figure
+from neuroanp.reproducing.plots import drawn
 
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 100, "font.size": 10})
 
@@ -60,7 +61,7 @@ made
 # learned says nothing of fresh ones: "did not hold" in the list below.
 
 # %%
-figure(made)
+Image(drawn(made), width=760)
 
 # %% [markdown]
 # ## The comparisons one by one
