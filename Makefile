@@ -7,6 +7,7 @@
 #   make test-core   rules, tasks, arrays, networks, training on another Python: PYTHON=python3.12 VENV=.venv-3.12
 #   make test-cuda   the tests of a GPU, where there is one: a few minutes
 #   make docs        the documentation as a site: build/site/index.html
+#   make notebooks   execute notebooks/*.py anew, and write them beside these with what they print and draw
 #   make lint        only the linters, types and import rules
 #   make clean       remove .venv, build outputs and caches; runs/ stays
 
@@ -27,10 +28,10 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := PYTHONDONTWRITEBYTECODE= $(THREADS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test coverage test-slow test-long test-core test-cuda lint clean python
+.PHONY: help demo docs notebooks test coverage test-slow test-long test-core test-cuda lint clean python
 
 help:
-	@sed -n '2,12s/^# *//p' Makefile
+	@sed -n '2,13s/^# *//p' Makefile
 
 python:
 	@command -v $(PYTHON) >/dev/null 2>&1 \
@@ -89,6 +90,9 @@ test-core: $(VENV)/.neuroanp-test
 # Workers share one GPU; those of a group of tests share what they make there.
 test-cuda: $(VENV)/.neuroanp-test
 	$(THREADS) $(BIN)/python -m pytest -n 8 --dist loadgroup -m cuda tests
+
+notebooks: $(VENV)/.neuroanp-test
+	$(THREADS) $(BIN)/python notebooks/execute.py
 
 clean:
 	rm -rf $(VENV) dist build .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -80,6 +80,18 @@ class InputError(NeuroanpError):
     def __str__(self) -> str:
         return printable("\n".join([self.message, *(f"  {line}" for line in self.problems)]))
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the line of the caller's own code, and what is wrong with it; not ours."""
+        from itertools import takewhile
+        from traceback import extract_tb
+
+        def caller(frame: Any) -> bool:
+            return not Path(frame.filename).is_relative_to(Path(__file__).parent)
+
+        frames = [*takewhile(caller, extract_tb(self.__traceback__))]
+        where = [f"line {frames[-1].lineno}: {frames[-1].line}"] if frames else []
+        return [*where, f"{type(self).__name__}: {self}"]
+
     # exceptions with arguments must survive the trip from a worker process
     def __reduce__(self) -> tuple[type, tuple[str, tuple[str, ...]]]:
         return type(self), (self.message, self.problems)

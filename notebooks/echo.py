@@ -13,6 +13,8 @@
 # %% [markdown]
 # # Echo, seen at work
 #
+# **What does a unit learn from hearing the outputs, and when does that help?**
+#
 # Echo is a rule without a backward pass: a unit makes noise of its own, hears what the outputs do some steps later,
 # and so learns its influence on them. [docs/theory/echo.md](../docs/theory/echo.md) derives what is only looked at
 # here:
@@ -23,8 +25,7 @@
 #    diverge on noise with a memory, or noise that units share;
 # 4. the share $\eta$ of node perturbation takes bias and brings variance.
 #
-# This file is a notebook in jupytext's percent format: open it in Jupyter (with jupytext), or run it with
-# `python notebooks/echo.py`. It takes half a minute, and leaves its figures where it is run.
+# It takes half a minute, and leaves its figures where it is run, as does `python notebooks/echo.py`.
 
 # %%
 from collections.abc import Callable, Iterator

@@ -13,7 +13,8 @@
 # %% [markdown]
 # # A device of your own
 #
-# You have measured a device, and neuroanp has no law for it. You do not have to change neuroanp:
+# **How does a device that neuroanp has no law for come in, without changing neuroanp?**
+#
 #
 # 1. write the law as a small model in a package of your own,
 # 2. announce it under a name (an *entry point*),
@@ -26,13 +27,14 @@
 #
 #     pip install -e notebooks/own_device_package
 #
-# This file is a notebook in jupytext's percent format: open it in Jupyter (with jupytext), or run it with
-# `python notebooks/own_device.py`. It takes about a minute and writes its runs to `runs/`.
+# It takes about a minute and writes its runs to `runs/`; `python notebooks/own_device.py` does the same. To begin a
+# package of your own, `neuroanp new device NAME` writes one with a test of its equation.
 
 # %%
 import inspect
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 from lab_device.power_read import PowerRead
 
 import neuroanp as na
@@ -132,6 +134,18 @@ for moment in measured.checked:
     conditions = ", ".join(f"{at.name} {at.value:.3g} {at.unit}" for at in moment.at)
     print(f"{moment.quantity} at {conditions}: sampled {moment.sampled:.3g} S, law {moment.expected:.3g} S")
 print("largest |z|:", round(max(abs(moment.z or 0.0) for moment in measured.checked), 1))
+
+# %% [markdown]
+# The same as a picture: dots are sampled, the line is what the law says.
+
+# %%
+figure, axes = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
+at = [1e6 * moment.at[0].value for moment in measured.checked]
+axes.plot(at, [1e6 * moment.expected for moment in measured.checked], "k-", lw=1, label="law")
+axes.plot(at, [1e6 * moment.sampled for moment in measured.checked], "o", color="#0072b2", label="sampled")
+axes.set(xlabel="conductance (µS)", ylabel="read noise (µS)")
+axes.legend(frameon=False)
+plt.show()
 
 # %% [markdown]
 # ## 6. Train on it

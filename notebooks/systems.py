@@ -13,6 +13,8 @@
 # %% [markdown]
 # # Which rule for my device?
 #
+# **Of all rules that run on it, which gets furthest for what it costs?**
+#
 # Rules of several papers learn the same tasks on the same device here, with the same books: what was reached, how
 # often sequences were presented, and what the chip spent. Budgets are small, so that this file takes a minute or two;
 # the table of [benchmarks/results/systems.md](../benchmarks/results/systems.md) has larger ones, five seeds, and rates
@@ -22,8 +24,7 @@
 # 2. a world: reach a point, with a reward at the last step alone;
 # 3. what each rule asks of hardware, and which were left out, and why.
 #
-# This file is a notebook in jupytext's percent format: open it in Jupyter (with jupytext), or run it with
-# `python notebooks/systems.py`. Runs are kept in `runs/` and shown again the next time.
+# Runs are kept in `runs/` and shown again the next time; `python notebooks/systems.py` does the same.
 
 # %%
 import matplotlib.pyplot as plt

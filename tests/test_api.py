@@ -117,9 +117,10 @@ def test_a_damaged_record_is_a_failure_beside_the_others(runs, monkeypatch):
     assert "manifest.json" in message
 
 
-def test_every_word_of_the_package_is_there():
+def test_every_word_of_the_package_is_there_and_help_names_it():
     for name in na.__all__:
         assert getattr(na, name) is not None
+        assert re.search(rf"\b{name}\b", str(na.__doc__)) or name == "__version__"
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         _ = na.trian  # pyright: ignore[reportAttributeAccessIssue]
 

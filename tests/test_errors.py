@@ -24,12 +24,22 @@ from neuroanp.errors import (
     printable,
     refused_by_machine,
 )
+from neuroanp.records.metrics import Metrics
 
 
 @pytest.mark.parametrize(("kind", "code"), [(NeuroanpError, 1), (RunError, 1), (DivergedError, 1), (InputError, 2)])
 def test_exit_codes(kind, code):
     assert kind("why").exit_code == code
     assert isinstance(kind("why"), NeuroanpError)
+
+
+def test_a_notebook_shows_the_line_that_called_and_none_of_ours():
+    with pytest.raises(InputError) as caught:
+        Metrics({})["loss"]  # the caller
+    where, said = caught.value._render_traceback_()
+    assert where.startswith("line ")
+    assert where.endswith(': Metrics({})["loss"]  # the caller')
+    assert said == f"InputError: {caught.value}"
 
 
 @given(message=st.text(), problems=st.lists(st.text(max_size=30), max_size=4))

@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom as plain scripts, with the packages they ask for, and print what they say."""
+"""Notebooks are what their sources say, with outputs that any viewer shows; they run from top to bottom, and say so."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from neuroanp.errors import InputError
 from neuroanp.profiles import load
+from notebooks import execute as books
 from tests.close import close
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,7 +22,70 @@ NOTEBOOKS = ROOT / "notebooks"
 PACKAGE = NOTEBOOKS / "own_device_package"
 PROFILE = PACKAGE / "lab_device" / "lab_cell.yaml"
 
-pytestmark = pytest.mark.slow
+slow = pytest.mark.slow
+
+
+SOURCES = books.sources()
+NUMBERED = [path for path in SOURCES if path.stem[0].isdigit()]
+of_each = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+
+
+def test_there_are_six_in_a_row_and_each_leads_to_the_next():
+    assert [path.stem[:2] for path in NUMBERED] == ["01", "02", "03", "04", "05", "06"]
+    assert set(books.SMALL) == {path.stem for path in NUMBERED}
+    for source, following in pairwise(NUMBERED):
+        assert f"({following.stem}.ipynb)" in source.read_text()
+
+
+@of_each
+def test_a_notebook_has_the_cells_of_its_source(source: Path):
+    """Else `make notebooks` has to be run."""
+    written = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+    assert books.cells(written) == books.cells(books.read(source))
+
+
+@of_each
+def test_a_notebook_can_be_shown_to_anyone(source: Path):
+    """Nothing failed or warned, no place of a machine is told, it is small, and has a picture; links lead somewhere."""
+    path = source.with_suffix(".ipynb")
+    assert list(books.problems(path)) == []
+    book = nbformat.read(path, as_version=4)
+    kinds = {kind for cell in book.cells for out in cell.get("outputs", []) for kind in out.get("data", {})}
+    assert "image/png" in kinds
+    text = "\n".join(cell.source for cell in book.cells if cell.cell_type == "markdown")
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    assert [link for link in links if not (source.parent / link).exists()] == []
+
+
+@slow
+@pytest.mark.parametrize("source", NUMBERED, ids=lambda path: path.stem)
+def test_a_notebook_runs_at_small_sizes(source: Path, monkeypatch: pytest.MonkeyPatch):
+    """In an empty folder, with what is installed: outside of a clone."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    book = books.execute(books.smaller(books.read(source), books.SMALL[source.stem]), source.stem)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code)
+    for cell in code:
+        assert sum("image/png" in out.get("data", {}) for out in cell.outputs) <= 1, "drawn twice"
+
+
+def test_sizes_are_replaced_where_they_stand():
+    book = books.smaller(books.read(NUMBERED[0]), "UPDATES = 3")
+    (at,) = (k for k, cell in enumerate(book.cells) if cell.source == "UPDATES = 3")
+    assert "UPDATES = 600" in book.cells[at - 1].source
+    with pytest.raises(ValueError, match="EPOCHS: not in the cell of parameters"):
+        books.smaller(books.read(NUMBERED[0]), "EPOCHS = 3")
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [("at /home/ann/runs/a", "/home/ann"), ("x.py:3: UserWarning: old", "UserWarning: old"), ("runs/copy-1", "")],
+)
+def test_what_no_output_may_say_is_found(said: str, found: str, tmp_path: Path):
+    cell = nbformat.v4.new_code_cell("1", execution_count=1, outputs=[nbformat.v4.new_output("stream", text=said)])
+    path = tmp_path / "book.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    assert list(books.problems(path)) == ([f"cell 0: {found}"] if found else [])
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +108,13 @@ def python(*words: str | Path, library: Path | None, cwd: Path) -> subprocess.Co
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, env=environment)
 
 
+@slow
 def test_without_the_package_its_law_is_unknown():
     with pytest.raises(InputError, match=r"lab_cell.yaml:\d+: read.law: unknown read law 'power'"):
         load(PROFILE)
 
 
+@slow
 def test_the_law_of_an_installed_package_is_found_by_name(library: Path, tmp_path: Path):
     code = (
         "import sys; from neuroanp.profiles import load; law = load(sys.argv[1]).read;"
@@ -60,6 +128,7 @@ def test_the_law_of_an_installed_package_is_found_by_name(library: Path, tmp_pat
     assert doctest.returncode == 0, doctest.stdout
 
 
+@slow
 def test_own_device(library: Path, tmp_path: Path):
     done = python(NOTEBOOKS / "own_device.py", library=library, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -90,6 +159,7 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-\d+)?")
 ROUNDING = 1e-5  # where so little is left that machines differ in it, it only has to stay as little
 
 
+@slow
 def test_echo(tmp_path: Path):
     """It prints what the page of the theory shows, to the last word, and numbers near those there."""
     done = python(NOTEBOOKS / "echo.py", library=None, cwd=tmp_path)
@@ -111,6 +181,7 @@ def test_echo(tmp_path: Path):
     assert all((ROOT / "docs" / "theory" / name).exists() for name in figures)
 
 
+@slow
 def test_systems(tmp_path: Path):
     """It shows every rule once for each task, with its books, and says of those that were left out why."""
     done = python(NOTEBOOKS / "systems.py", library=None, cwd=tmp_path)

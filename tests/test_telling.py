@@ -165,7 +165,9 @@ def test_a_notebook_keeps_how_a_run_ended(page, monkeypatch):
         tell({"run": "copy pcm", "phase": "train", "update": 5, "updates": 10, "loss": 0.5})
         assert page.shown == [{"text/plain": "copy pcm  " + "█" * 12 + "░" * 12 + " 5/10 learning loss 0.5"}]
         tell({"run": "copy pcm", "phase": "done", "update": 10, "updates": 10, "loss": 0.25})
-    assert page.shown == [{"text/plain": "done   copy pcm  loss 0.25"}]
+        assert tell.text() == "done   copy pcm  loss 0.25"
+        tell({"run": "copy ecram", "phase": "done", "update": 10, "updates": 10, "loss": 0.125})
+    assert page.shown == [{"text/plain": "done   copy ecram  loss 0.125  (2 runs)"}]
 
 
 def test_a_notebook_counts_the_runs_of_a_comparison(page):

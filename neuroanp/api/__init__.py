@@ -6,8 +6,9 @@ A first run:
     run = na.train(task="copy", profile="pcm", rule="anp", updates=500, seed=0)
     run.metrics.plot()
 
-What is logged (choices made, warnings) is shown on stderr, and bars on a terminal or in a notebook. `progress=False`
-leaves warnings alone. Who configures the logger "neuroanp", or the root logger, gets the log there instead.
+What is logged (choices made, warnings) is shown on stderr, in a notebook warnings alone are and the rest below the cell
+as what it prints; and bars on a terminal or in a notebook. `progress=False` leaves warnings alone. Who configures the
+logger "neuroanp", or the root logger, gets the log there instead.
 
 Arguments are taken as Python code has them: paths as text or pathlib.Path, numbers and arrays of numpy, any sequence,
 profiles by name, by file or loaded, a task or rule by name or as a mapping such as {"name": "anp", "K": 3}.

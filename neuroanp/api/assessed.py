@@ -101,6 +101,14 @@ class Assessment:
         said = "; ".join(f"{task}: {word}" for task, word in self.verdicts.items())
         return f"Assessment({said}; {self.report or 'no report'})"
 
+    def _repr_html_(self) -> str:
+        from neuroanp.assessing.report import marks, table
+        from neuroanp.markup import lines, listed
+        from neuroanp.reporting.brief import page_table
+
+        told = listed(self.words)
+        return lines([repr(self)]) + page_table(table(self.found)) + lines(marks(self.found)) + told
+
 
 @noted
 def assess(

@@ -91,12 +91,14 @@ class Comparison:
         return f"Comparison({said}; {self.report or 'no report'})"
 
     def _repr_html_(self) -> str | None:
-        from neuroanp.reporting.brief import table
+        from neuroanp.reporting.brief import ablated, table
         from neuroanp.reporting.tuning import chosen, sentences
 
         tuning = [one.to_dict() for one in self.tuning]
-        notes = [*sentences(tuning), *chosen(tuning)]
-        return table([run.record for run in self.runs], repr(self), self.failed, notes)
+        notes, records = [*sentences(tuning), *chosen(tuning)], [run.record for run in self.runs]
+        if self.ablation:
+            return ablated(records, repr(self), self.failed)
+        return table(records, repr(self), self.failed, notes)
 
 
 def _flat(plain: Mapping[str, Any], before: str = "") -> dict[str, Any]:

@@ -94,12 +94,9 @@ class OwnTask(Mapping[str, Any]):
         return f"Task({self.section['name']}: {sizes}; {self.path})"
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from neuroanp.markup import lines
 
-        from neuroanp.errors import printable
-
-        lines = [repr(self), repr(self.test()), *self.account]
-        return "".join(f"<div>{escape(printable(line))}</div>" for line in lines)
+        return lines([repr(self), repr(self.test()), *self.account])
 
 
 def task(X: Any, Y: Any = None, *, target: Any = None, runs: Anywhere = "runs", **options: Any) -> OwnTask:

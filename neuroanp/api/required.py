@@ -99,6 +99,13 @@ class Requirements:
     def __repr__(self) -> str:
         return f"Requirements({self.words[0]} {self.report or 'no report'})"
 
+    def _repr_html_(self) -> str:
+        from neuroanp.markup import lines, listed
+        from neuroanp.reporting.brief import page_table
+        from neuroanp.requiring.report import table
+
+        return lines([repr(self)]) + page_table(table(self.found)) + listed(self.words)
+
 
 @noted
 def requirements(

@@ -1,4 +1,4 @@
-"""Show what goes on while runs train: notes of the log on stderr, and bars on a terminal or in a notebook."""
+"""Show what goes on while runs train: notes of the log, and bars on a terminal or in a notebook."""
 
 from __future__ import annotations
 
@@ -63,12 +63,26 @@ def log_to(err: Console, level: int = logging.INFO, said: set[str] | None = None
         logger.setLevel(before)
 
 
+class _Said(Lines):
+    """Print on stderr; in a notebook, whose page paints that as an error, notes that warn of nothing on stdout."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda line: print(line, file=sys.stderr))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one record."""
+        if record.levelno < logging.WARNING and in_notebook():
+            print(self.format(record))
+        else:
+            super().emit(record)
+
+
 class _Notes:
     """The one handler that shows the log of Python code which configured no logging; calls may overlap in threads."""
 
     def __init__(self) -> None:
         self._lock, self._users = threading.Lock(), 0
-        self._handler = Lines(lambda line: print(line, file=sys.stderr))
+        self._handler = _Said()
         self._before = logging.NOTSET
 
     @contextmanager
@@ -97,7 +111,7 @@ _NOTES = _Notes()
 
 
 def noted(function: Callable[P, R]) -> Callable[P, R]:
-    """Show what a function logs, on stderr, unless logging is configured; with `progress=False` warnings alone."""
+    """Show what a function logs, unless logging is configured; with `progress=False` warnings alone."""
 
     @functools.wraps(function)
     def told(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -210,7 +224,7 @@ class NotebookBars:
         self._runs = runs
         self._lines: dict[str, str] = {}
         self._share: dict[str, float] = {}
-        self._ended = 0
+        self._ended, self._last = 0, ""
         self._standing = ""
         self._page: Any = None
         self._shown_at = 0.0
@@ -233,8 +247,7 @@ class NotebookBars:
             self._ended += 1
             self._share[run] = 1.0
             self._lines.pop(run, None)
-            if self._runs is None:
-                self._lines[run] = _ended(run, phase, loss)
+            self._last = _ended(run, phase, loss)
         else:
             self._share[run] = _share(phase, update, updates)
             self._lines[run] = f"{run}  {drawn(update / max(updates, 1))} {update}/{updates} {_state(phase, loss)}"
@@ -247,6 +260,8 @@ class NotebookBars:
         if self._runs is not None:
             bar = drawn(sum(self._share.values()) / max(self._runs, 1))
             head = [f"all runs  {bar} {self._ended}/{self._runs}{self._standing}"]
+        elif self._last:
+            head = [self._last + (f"  ({self._ended} runs)" if self._ended > 1 else "")]
         return "\n".join([*head, *self._lines.values()])
 
     def _show(self) -> None:

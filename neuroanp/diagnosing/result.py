@@ -97,3 +97,21 @@ class Diagnosis:
     def __repr__(self) -> str:
         what = " · ".join(str(self.about[key]) for key in ("task", "profile", "rule"))
         return f"Diagnosis({what} · seed {self.about['seed']}: {len(self.rows)} rows)"
+
+    def _repr_html_(self) -> str:
+        from neuroanp.markup import lines, table
+
+        head = ("update", "K", "sigma", "array", "cosine", "mean_cosine", "bias", "variance", "signal_to_noise", "note")
+        rows = [[_shown(row[key]) for key in head] for row in self.table()]
+        return lines([repr(self)]) + table(head, rows)
+
+
+def _shown(value: float | str | None) -> str:
+    """Write a value of a row; what is not resolved is nothing.
+
+    >>> _shown(0.12345), _shown(400), _shown(None)
+    ('0.123', '400', '')
+    """
+    if value is None:
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,6 +1,7 @@
 """Write trained networks in the formats of chips and of other tools, and say what was lost.
 
-The package is also the word for it: `neuroanp.export(run, "nir")` is `neuroanp.api.export(run, "nir")`.
+The package is also the word for it: `neuroanp.export(run, "nir")` is `neuroanp.api.export(run, "nir")`, whose help says
+what it takes and returns (`help(neuroanp.api.export)`, or `neuroanp.api.export?` in a notebook).
 """
 
 import inspect

@@ -74,6 +74,16 @@ class ExportReport:
         lost = f"loss {before:.4g}, as {self.format} {after:.4g}; {len(self.limits)} limits"
         return f"ExportReport({self.run} as {self.format}: {lost}; {', '.join(self.files)})"
 
+    def _repr_html_(self) -> str:
+        from neuroanp.markup import lines, listed, table
+
+        rows = [[when, *(f"{value:.4g}" for value in scores.values())] for when, scores in self.score.items()]
+        told = [f"weights: {self.origin}"]
+        if self.spikes is not None:
+            told.append(f"spikes that differ: {self.spikes['mismatches']:,} of {self.spikes['of']:,} places")
+        told += [f"outputs differ by at most {self.outputs['max']:.3g}", *self.limits]
+        return lines([repr(self)]) + table(["", *next(iter(self.score.values()))], rows) + listed(told)
+
     def plain(self) -> dict[str, Any]:
         """Return it as values that JSON takes."""
         return asdict(self)

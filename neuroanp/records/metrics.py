@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 512 * 2**20
 GREY = "#9AA5B1"
+ROWS = 3
+"""Shown of a curve in a notebook, at each end."""
 
 Number = float | int | None
 
@@ -94,6 +96,18 @@ class Metrics:
         last = f", the last of update {int(self['update'][-1])}" if len(self) and "update" in self else ""
         return f"Metrics({len(self)} rows{last}; {', '.join(self.columns) or 'no columns'})"
 
+    def _repr_html_(self) -> str:
+        """Return the first and the last rows as a notebook shows them, of columns that have a value."""
+        from neuroanp.markup import lines, table
+
+        names = [name for name, values in self.columns.items() if any(map(math.isfinite, values))]
+        whole = ("update", "pulses", "unverified")
+        rows = [
+            [_shown(self.columns[name][at], name in whole) if at is not None else "…" for name in names]
+            for at in _ends(len(self))
+        ]
+        return lines([repr(self)]) + (table(names, rows) if names else "")
+
     def series(self, name: str) -> tuple[list[float], list[float]]:
         """Return (updates, values) of the rows in which column `name` has a finite value."""
         if name not in self.columns:
@@ -142,6 +156,26 @@ class Metrics:
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False)
         return figure
+
+
+def _ends(count: int) -> list[int | None]:
+    """Return the first and the last of so many rows, and None for those between.
+
+    >>> _ends(4), _ends(20)
+    ([0, 1, 2, 3], [0, 1, 2, None, 17, 18, 19])
+    """
+    return [*range(count)] if count <= 2 * ROWS else [*range(ROWS), None, *range(count - ROWS, count)]
+
+
+def _shown(value: float, whole: bool) -> str:
+    """Write a number of a table; nothing where there is none.
+
+    >>> _shown(0.012345, False), _shown(12.0, True), _shown(float("nan"), False)
+    ('0.0123', '12', '')
+    """
+    if not math.isfinite(value):
+        return "" if math.isnan(value) else str(value)
+    return f"{value:,.0f}" if whole else f"{value:.3g}"
 
 
 def _values(line: str, count: int) -> list[float] | None:

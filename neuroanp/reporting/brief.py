@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.errors import NeuroanpError, printable
+from neuroanp.errors import NeuroanpError
+from neuroanp.markup import lines, of_cells, text
 from neuroanp.records.manifest import ENDED
 from neuroanp.reporting.footnotes import rests_on
 from neuroanp.reporting.method import methods
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from neuroanp.records.run_dir import RunDir
     from neuroanp.reporting.method import Method
     from neuroanp.reporting.reading import Shown
-    from neuroanp.reporting.tables import Cell
+    from neuroanp.reporting.tables import Cell, Table
 
 
 def of_run(record: RunDir) -> str:
@@ -91,35 +91,37 @@ def table(
     every = [one for record in records if (one := _read(record)[0]) is not None]
     if not every:
         return None
-    parts = [_line(said)]
+    parts = [lines([said])]
     for task in dict.fromkeys(one.task for one in every):
         here = [one for one in every if one.task == task]
         parts += _of_task(task, methods([one.result for one in here], variants(here)))
-    parts += map(_line, (*kinds_of_loss(every), *notes))
-    return "\n".join([*parts, *(_line(f"{label}: {message}") for label, message in failed)])
+    parts.append(lines((*kinds_of_loss(every), *notes)))
+    return "\n".join([*parts, lines(f"{label}: {message}" for label, message in failed)])
+
+
+def ablated(records: Sequence[RunDir], said: str, failed: Sequence[tuple[str, str]] = ()) -> str:
+    """Return what each non-ideality costs as tables, one for each ablation among runs; arguments as of `table`."""
+    from neuroanp.reporting import ablation
+
+    found = ablation.ablations([one for record in records if (one := _read(record)[0]) is not None])
+    parts = [page_table(ablation.table(one), one.label) + lines([ablation.headline(one)]) for one in found]
+    return "\n".join([lines([said]), *parts, lines(f"{label}: {message}" for label, message in failed)])
 
 
 def _of_task(task: str, group: Sequence[Method]) -> list[str]:
     """Return the table of one task, and below it which method is the best and what the marks mean."""
-    found = results_table(group)
-    head = "".join(f"<th>{_text(column.header)}</th>" for column in found.columns)
-    rows = ["".join(f"<td>{_cell(cell)}</td>" for cell in row.cells) for row in found.rows]
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    table = f"<table><caption>{_text(task)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return [table, *map(_line, (*ranking(group), *rests_on(group)))]
+    return [page_table(results_table(group), task), lines((*ranking(group), *rests_on(group)))]
 
 
-def _line(said: str) -> str:
-    return f"<div>{_text(said)}</div>"
-
-
-def _text(said: str) -> str:
-    return escape(printable(said))
+def page_table(found: Table, caption: str = "") -> str:
+    """Return a table as a notebook shows it."""
+    head = [text(column.header) for column in found.columns]
+    return of_cells(head, ([_cell(cell) for cell in row.cells] for row in found.rows), caption)
 
 
 def _cell(cell: Cell) -> str:
-    spread = f"<br><small>{_text(cell.spread)}</small>" if cell.spread else ""
-    return (f"<b>{_text(cell.text)}</b>" if cell.strong else _text(cell.text)) + spread
+    spread = f"<br><small>{text(cell.spread)}</small>" if cell.spread else ""
+    return (f"<b>{text(cell.text)}</b>" if cell.strong else text(cell.text)) + spread
 
 
 def _read(record: RunDir) -> tuple[Shown | None, bool]:

@@ -95,3 +95,15 @@ class Reproduction:
         said = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in (HELD, NOT, OPEN))
         size = "quick sizes" if self.quick else "the paper's sizes"
         return f"Reproduction({PAPER}, {size}, {len(self.measured)} runs: {said}; {self.output or 'no report'})"
+
+    def _repr_html_(self) -> str:
+        from neuroanp.markup import lines, table
+
+        rows = []
+        for claim in self.claims:
+            held = self.counts(claim.name)
+            if any(held.values()):
+                rows.append([claim.said, claim.whose, *(str(held[verdict]) for verdict in (HELD, NOT, OPEN))])
+        told = [f"{experiment}: {why}" for experiment, why in self.missing.items()]
+        told += [f"{label} failed: {error}" for label, error in self.failed]
+        return lines([repr(self)]) + table(["claim", "whose", HELD, NOT, OPEN], rows) + lines(told)

@@ -102,6 +102,19 @@ class RunWeights(Weights):
         said = [f"{sizes}, {line}", f"{self.origin}: {which}", *(f"beside them: {part}" for part in self.beside)]
         return "\n".join(said)
 
+    def _repr_html_(self) -> str:
+        from neuroanp.markup import lines, table
+
+        rows = [
+            [
+                name,
+                " × ".join(map(str, W.shape)),
+                *(f"{float(each):.3g}" for each in (W.abs().max(), W.square().mean().sqrt())),
+            ]
+            for name, W in self.items()
+        ]
+        return table(["array", "shape", "largest", "rms"], rows) + lines(repr(self).split("\n")[1:])
+
 
 @dataclass(frozen=True)
 class HeldOut:
