@@ -183,16 +183,36 @@ def name_levels(axes: Axes, levels: Sequence[tuple[str, float]]) -> None:
 
 
 def _name_inside(axes: Axes, levels: Sequence[tuple[str, float]]) -> None:
-    """Write the names at the right end of their lines, with a rim that parts them from curves below."""
+    """Write the names above their lines, at the right end; lines too close for names of their own share one."""
+    from textwrap import fill
+
     from matplotlib.patheffects import withStroke
 
-    places = spread([axes.transData.transform((1, loss))[1] for _, loss in levels], 10.5 * axes.figure.dpi / 72)
-    for (name, _), place in zip(levels, places, strict=True):
-        height = axes.transAxes.inverted().transform((0, place))[1]
+    point = axes.figure.dpi / 72
+    bottom, top = axes.get_window_extent().y0, axes.get_window_extent().y1
+    for names, low, high in _neighbours(axes, levels, 11 * point):
+        said = fill(", ".join(plain(name, 30) for name in names), 36, break_long_words=False)
+        above = high + point * (2 + 10 * (said.count("\n") + 1)) < top
+        height = ((high + 2 * point if above else low - 2 * point) - bottom) / (top - bottom)
         axes.text(
-            0.995, height, plain(name, 30), transform=axes.transAxes, ha="right", va="center", fontsize=8, color=GREY,
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            0.995, height, said, transform=axes.transAxes, ha="right", va="bottom" if above else "top", fontsize=8,
+            color=GREY, linespacing=1.1, path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip
+
+
+def _neighbours(
+    axes: Axes, levels: Sequence[tuple[str, float]], gap: float
+) -> Iterator[tuple[list[str], float, float]]:
+    """Yield names, lowest and highest place in pixels of lines that lie closer than `gap`, each set from the top."""
+    places = sorted(((axes.transData.transform((1, loss))[1], name) for name, loss in levels), reverse=True)
+    found: list[tuple[list[str], float, float]] = []
+    for place, name in places:
+        if found and found[-1][1] - place < gap:
+            names, _, high = found.pop()
+            found.append(([*names, name], place, high))
+        else:
+            found.append(([name], place, place))
+    yield from found
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:

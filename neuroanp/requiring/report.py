@@ -154,9 +154,7 @@ def render(found: Found, path: Path, command: str | None = None) -> Path:
         "verdicts": told[1:],
         "table": table(found),
         "needs": NEEDS,
-        "overview": pictured(
-            lambda: overview(found), "Decades gained with each ideal alone", words.OVERVIEW, narrow=False
-        ),
+        "overview": pictured(lambda: overview(found), "Decades gained with each ideal alone", words.OVERVIEW),
         "curves": [placed(figure, f"{asked.target.metric} against {key}", "") for key, figure in curves(found)],
         "target": asked.target,
         "left_out": plan.left_out,

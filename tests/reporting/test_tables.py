@@ -99,8 +99,9 @@ def test_the_three_numbers_are_told():
     ]
     rows = [result(seed, 0.001, controls={"ridge": 0.0053, "refit": 0.006 if seed < 3 else 0.001}) for seed in range(8)]
     assert verdicts(methods(rows)) == [
-        "pcm · anp: a ridge readout refit on it reaches 0.00100, on the untrained network 0.00530, below that in 5 of "
-        "8 seeds, which chance gives with probability 0.363: more seeds would tell."
+        "pcm · anp: whether its recurrence learned is not told from chance: a ridge readout refit on it reaches "
+        "0.00100, on the untrained network 0.00530, below that in 5 of 8 seeds, which chance gives with probability "
+        "0.363: more seeds would tell."
     ]
 
 
