@@ -92,7 +92,8 @@ def for_both(svg: str) -> str:
         for light, dark in DARK.items()
         for what in ("fill", "stroke")
     ]
-    sheet = f"svg {{ background: #fff }} @media (prefers-color-scheme: dark) {{ svg {{ background: {DARK['#ffffff']} }}"
+    dark = f"svg {{ background: {DARK['#ffffff']}; fill: {DARK['#000000']} }}"  # what states no colour is black
+    sheet = f"svg {{ background: #fff }} @media (prefers-color-scheme: dark) {{ {dark}"
     style = f"<style>{sheet} {' '.join(rules)} }}</style>"
     return re.sub(r"(<svg\b[^>]*>)", lambda found: found[1] + style, svg, count=1)
 

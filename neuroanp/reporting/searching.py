@@ -107,7 +107,8 @@ def figure(searches: Sequence[Search], loss: str, labels: Sequence[str]) -> Figu
                 marker=look["marker"],
             )
         names.append((labels[i], look))
-    axes.set(yscale="log", xlabel="points tried", ylabel=f"lowest validation loss ({loss})")
+    axes.set(yscale="log", xlabel="points tried", ylabel=f"lowest validation loss\n({loss})")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(axis="y", color=FAINT, lw=0.7)
     decent_log_ticks(axes.yaxis, *axes.get_ylim())
     legend(drawn, names)

@@ -186,8 +186,6 @@ def _name_inside(axes: Axes, levels: Sequence[tuple[str, float]]) -> None:
     """Write the names above their lines, at the right end; lines too close for names of their own share one."""
     from textwrap import fill
 
-    from matplotlib.patheffects import withStroke
-
     point = axes.figure.dpi / 72
     bottom, top = axes.get_window_extent().y0, axes.get_window_extent().y1
     for names, low, high in _neighbours(axes, levels, 11 * point):
@@ -196,7 +194,7 @@ def _name_inside(axes: Axes, levels: Sequence[tuple[str, float]]) -> None:
         height = ((high + 2 * point if above else low - 2 * point) - bottom) / (top - bottom)
         axes.text(
             0.995, height, said, transform=axes.transAxes, ha="right", va="bottom" if above else "top", fontsize=8,
-            color=GREY, linespacing=1.1, path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            color=GREY, linespacing=1.1, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85},
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING
 
+from neuroanp.reporting.plots import decent_log_ticks
 from neuroanp.reporting.style import COLOURS, FAINT, GREY, INK, WARN, fitted, is_narrow, new_figure, plain, styled
 from neuroanp.requiring.finding import Finding
 from neuroanp.requiring.sweep import Found
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 3.44, 2.9
 """Inches of one curve: three stand in a row."""
+LETTERS = 36
+"""Of a title that such a figure has room for."""
 ROW, WIDE = 0.3, 7.6
 """Inches of a row of the overview, and its width."""
 
@@ -78,7 +81,9 @@ def _curve(axes: Axes, one: Finding, span: tuple[float, float]) -> None:
                     fontsize=8)  # fmt: skip
     axes.grid(axis="y", color=FAINT, lw=0.7)
     axes.set_axisbelow(True)
-    axes.set_title(plain(one.parameter.key, 40), fontsize=9, color=INK)
+    decent_log_ticks(axes.yaxis, *span)
+    key = one.parameter.key
+    axes.set_title(plain(key if len(key) <= LETTERS else one.parameter.kind.name, LETTERS), fontsize=9, color=INK)
 
 
 def _tick(one: Finding, i: int) -> str:
@@ -99,9 +104,9 @@ def overview(found: Found) -> Figure | None:
     for row, (key, some) in enumerate(gains.items()):
         _dots(axes, row, [min(v, most * 1.1) for v in some], key == found.ideals.first)
     axes.axvline(0.0, color=GREY, lw=0.8)
-    _name_rows(axes, [plain(key, 48) for key in gains])
+    _name_rows(axes, [plain(key, 40) for key in gains])
     parts = (f"decades by which {found.plan.asked.target.metric} gets better", "with its ideal or best value alone")
-    axes.set(xlabel=("\n" if is_narrow() else " ").join(parts))
+    axes.set(xlabel="\n".join(parts))
     axes.grid(axis="x", color=FAINT, lw=0.7)
     axes.set_axisbelow(True)
     return figure

@@ -71,7 +71,7 @@ class Parsed(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "link", "img"):
+        if tag not in ("meta", "link", "img", "source", "wbr"):
             self.open.append(tag)
         if tag == "td" or (tag == "th" and ("scope", "row") in attrs):
             self.cells.append("")
