@@ -113,28 +113,32 @@ def show_run(
     debug: options.Debug = False,
 ) -> None:
     """Show what one run is: its result, when and how it was made, its log, and what is damaged in it."""
+    from shlex import join
+
+    from rich.table import Table
+
     from neuroanp.api.listed import run_facts
-    from neuroanp.cli.screen import texts
+    from neuroanp.cli.screen import text
 
     found = run_facts(run)
     if json:
         print_json([found])
         return
+    facts = Table.grid(padding=(0, 1, 0, 0))
+    facts.add_column(no_wrap=True, min_width=21)
     for key, value in found.items():
         if key == "config" or value in (None, [], {}):
             continue
-        for n, line in enumerate(_said(value)):
-            show(texts((f"{key if n == 0 else '':<21} ", "dim"), line))
+        lines = [join(value)] if key == "argv" else _said(value)
+        for n, line in enumerate(lines):
+            facts.add_row(text(key if n == 0 else "", "dim"), text(line))
+    show(facts)
 
 
 def _said(value: Any) -> list[str]:
     """Return the lines that show a fact."""
     if isinstance(value, list):
-        return (
-            [" ".join(map(str, value))]
-            if all(isinstance(v, str) and len(v) < 40 for v in value)
-            else [*map(str, value)]
-        )
+        return [*map(str, value)]
     if isinstance(value, dict):
         return [f"{name} {_cell(part)}" for name, part in value.items()]
     return [_cell(value) if isinstance(value, float) else str(value)]

@@ -263,7 +263,11 @@ def prefix(size: float, unit: str) -> tuple[float, str]:
 
 
 def _legend_above(axes: Axes, columns: int = 2) -> None:
-    """Put the legend above the axes, right of the title, where no data are."""
+    """Put the legend above the axes, right of the title, where no data are; on a phone there is no room."""
+    figure = axes.get_figure()
+    if figure is not None and figure.bbox.width == PHONE * figure.dpi:
+        axes.legend(loc="best", fontsize=8)
+        return
     axes.legend(
         loc="lower right",
         bbox_to_anchor=(1.0, 0.985),

@@ -260,7 +260,8 @@ def _predictions(group: Sequence[Method], runs: Sequence[Shown]) -> list[Figure]
 
 
 def _episode(name: str, colour: str, went: Mapping[str, Any]) -> Figure | None:
-    return pictured(lambda: episodes.rollout(name, colour, went), f"An episode: {name}", "")
+    caption = "Step by step until the episode ends: what it saw, what it made of that, and the reward so far."
+    return pictured(lambda: episodes.rollout(name, colour, went), f"An episode: {name}", caption)
 
 
 def _predicted(name: str, colour: str, arrays: Mapping[str, Any], forecast: bool) -> Figure | None:

@@ -171,6 +171,9 @@ def name_levels(axes: Axes, levels: Sequence[tuple[str, float]]) -> None:
     """Write the levels' names right of the axes, on a phone inside; names that would overlap are moved apart."""
     if is_narrow():
         _name_inside(axes, levels)
+        figure = axes.get_figure(root=True)
+        if figure is not None:
+            figure.set_layout_engine("none")  # what is inside moves nothing: panels stay where they were found
         return
     places = spread([axes.transData.transform((1, loss))[1] for _, loss in levels], 13 * axes.figure.dpi / 72)
     for (name, loss), place in zip(levels, places, strict=True):
