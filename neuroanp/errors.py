@@ -29,6 +29,8 @@ def printable(text: str) -> str:
 
     >>> print(printable("pcm\\x1b[31m \\u202ered\\r"))
     pcm\\x1b[31m \\u202ered\\r
+    >>> printable("\\ta\\n\\x1bb\\n")
+    '\\ta\\n\\\\x1bb\\n'
     """
     if text.isprintable():
         return text

@@ -91,8 +91,8 @@ def _characterization(build, tmp_path):
     from neuroanp.profiles import load
     from neuroanp.reporting.characterization import render as page
 
-    only = ["programming", "drift", "read_process", "wires"]
-    return page(characterize(load("pcm_tiles"), devices=200, only=only), tmp_path / "characterization.html", "again")
+    found = characterize(load("pcm"), devices=200, only=["programming", "drift", "read_process"])
+    return page(found, tmp_path / "characterization.html", "neuroanp characterize pcm")
 
 
 def _requirements(build, tmp_path):

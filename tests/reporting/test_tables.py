@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from neuroanp.records import RESULT_KEYS
 from neuroanp.reporting.books import lower_bounds, spent
+from neuroanp.reporting.footnotes import classes
 from neuroanp.reporting.method import methods
 from neuroanp.reporting.origins import Origins
 from neuroanp.reporting.plots import trade_offs
@@ -364,3 +365,11 @@ def test_what_a_chip_is_stands_beside_what_it_spent():
     plain = spent(methods(rows[:1]), {"a": {"energy": {"adc": 1e-9}}})
     assert plain is not None
     assert "area" not in [column.header for column in plain.columns]
+
+
+def test_the_classes_of_feedback_in_a_table_are_told_and_no_other():
+    rows = [result(rule="anp", feedback="S"), result(rule="bptt", feedback="BP")]
+    (said,) = classes(methods(rows))
+    assert said.startswith(f"Class, what a method tells the units: S: {FEEDBACK['S']}; BP: ")
+    assert "E:" not in said
+    assert classes(methods([result()])) == []  # earlier runs do not say
