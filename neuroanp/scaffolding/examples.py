@@ -14,7 +14,8 @@ from neuroanp.shipped import EXAMPLES, shipped
 
 IGNORED = ("__pycache__",)
 WHOLE = re.compile(r".*[.?!](?=\s|$)")
-"""As many sentences as end."""
+FIRST = re.compile(r".*?[.?!](?=\s|$)")
+"""As many sentences as end, and the first one."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,10 @@ def _with_data(home: Path, config: Path) -> Iterator[Path]:
 def summary(text: str) -> str:
     """Return what a config says of itself in whole sentences: those of its first line, or the one that begins there.
 
-    >>> summary("# Copy 5. It is a task that\\n# takes long.\\n#   neuroanp train it.yaml"), summary("# A\\n# task.")
+    >>> summary("# Copy 5. It is a task that\\n# takes long.\\n#   neuroanp train it.yaml"), summary("# A\\n# task. Or\\n# two.")
     ('Copy 5.', 'A task.')
     """
     lines = [*takewhile(lambda line: line.startswith("# ") and not line.startswith("#  "), text.splitlines())]
     said = [line.removeprefix("#").strip() for line in lines] or [""]
-    for line in (said[0], " ".join(said)):
-        if whole := WHOLE.match(line):
-            return whole[0]
-    return " ".join(said)
+    found = WHOLE.match(said[0]) or FIRST.match(" ".join(said))
+    return found[0] if found else " ".join(said)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuroanp.method import FEEDBACK
 from neuroanp.records import RESULT_KEYS
 from neuroanp.reporting.books import lower_bounds, spent
 from neuroanp.reporting.footnotes import classes
