@@ -33,6 +33,7 @@ def timed(work):
     found = work()
     return (time.perf_counter() - wall, time.process_time() - cpu), found
 def records():
+    import torch  # which training has loaded
     from neuroanp.records.run_dir import RunDir
     return RunDir
 def loads():

@@ -88,8 +88,10 @@ def _with_data(home: Path, config: Path) -> Iterator[Path]:
 def summary(text: str) -> str:
     """Return what a config says of itself in whole sentences: those of its first line, or the one that begins there.
 
-    >>> summary("# Copy 5. It is a task that\\n# takes long.\\n#   neuroanp train it.yaml"), summary("# A\\n# task. Or\\n# two.")
-    ('Copy 5.', 'A task.')
+    >>> summary("# Copy 5. It is a task that\\n# takes long.\\n#   neuroanp train it.yaml")
+    'Copy 5.'
+    >>> summary("# A\\n# task. Or\\n# two.")
+    'A task.'
     """
     lines = [*takewhile(lambda line: line.startswith("# ") and not line.startswith("#  "), text.splitlines())]
     said = [line.removeprefix("#").strip() for line in lines] or [""]
