@@ -84,6 +84,8 @@ def figure(searches: Sequence[Search], loss: str, labels: Sequence[str]) -> Figu
 
     Returns: the figure, or None where no loss is above 0, or of more than a figure can show.
     """
+    from matplotlib.ticker import MaxNLocator
+
     lines = [falling(one) for one in searches]
     known = [y for line in lines for y in line if math.isfinite(y)]
     if not known or min(known) <= 0 or len(searches) > len(COLOURS):
@@ -108,7 +110,7 @@ def figure(searches: Sequence[Search], loss: str, labels: Sequence[str]) -> Figu
             )
         names.append((labels[i], look))
     axes.set(yscale="log", xlabel="points tried", ylabel=f"lowest validation loss\n({loss})")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", color=FAINT, lw=0.7)
     decent_log_ticks(axes.yaxis, *axes.get_ylim())
     legend(drawn, names)

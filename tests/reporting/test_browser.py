@@ -114,6 +114,7 @@ def _assessment(build, tmp_path):
         found = na.assess(
             data, tasks="tiny.yaml", beside="ideal", seeds=3, progress=False, requirements=False, argv=["neuroanp"]
         )
+        assert found.report is not None
         return found.report.absolute()
 
 

@@ -15,7 +15,7 @@ from neuroanp.records import RunDir
 from neuroanp.reporting.html import render
 from neuroanp.reporting.reading import differing, shown, variants
 
-VOID = {"meta", "link", "img", "br", "source"}
+VOID = {"meta", "link", "img", "br", "source", "wbr"}
 
 
 class Page(HTMLParser):
