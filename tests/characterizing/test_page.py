@@ -96,7 +96,7 @@ def test_the_page_is_whole_and_the_same_again(tmp_path: Path) -> None:
     found = characterize(load("pcm"), devices=200, only=["programming", "drift"])
     one = render(found, tmp_path / "a.html", "neuroanp characterize pcm").read_bytes()
     assert render(found, tmp_path / "b.html", "neuroanp characterize pcm").read_bytes() == one
-    text = one.decode()
+    text = one.decode().replace("<wbr>", "")
     assert "Content-Security-Policy" in text
     assert re.findall(r"<script[^>]*>", text) == ["<script>"]  # the one that the policy names by its hash
     assert "script-src 'sha256-" in text
