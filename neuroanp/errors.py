@@ -29,10 +29,14 @@ def printable(text: str) -> str:
 
     >>> print(printable("pcm\\x1b[31m \\u202ered\\r"))
     pcm\\x1b[31m \\u202ered\\r
+    >>> printable("\\ta\\n\\x1bb\\n")
+    '\\ta\\n\\\\x1bb\\n'
     """
     if text.isprintable():
         return text
-    return "".join(c if c in "\n\t" or category(c) not in HIDDEN else _escaped(c) for c in text)
+    if "\n" in text:  # a page's lines are long, and hardly one of them hides anything
+        return "\n".join(map(printable, text.split("\n")))
+    return "".join(c if c == "\t" or category(c) not in HIDDEN else _escaped(c) for c in text)
 
 
 def _escaped(character: str) -> str:

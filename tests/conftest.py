@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+from tests.reporting.devtools import Chromium
 
 # A first example pays for imports, and machines are shared: how long one takes says nothing of the code.
 settings.register_profile("neuroanp", deadline=None)
@@ -31,6 +34,18 @@ def locks_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
         yield
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """A headless Chromium, one for all tests: to start one takes longer than to show it a page."""
+    program = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
+    if program is None:
+        remedy = "Chromium is missing; on Debian: apt-get update && apt-get install -y chromium"
+        pytest.fail(remedy) if os.environ.get("CI") else pytest.skip(remedy)
+    one = Chromium(program, tmp_path_factory.mktemp("browser"))
+    yield one
+    one.close()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -149,14 +149,31 @@ def measure(data: Data, date: str) -> Measured:
     Raises:
         InputError: what is wrong with the measurements; or which tests the law fails, unless `options.anyway`.
     """
-    from neuroanp.fitting.plots import draw
-
     fits = tuple(fit_files(data.files, data.options, data.kind))
     found = Measured(
         data, "", tuple(map(_plain, fits)), inherited_notes(fits, data.options.extends),
-        data.options.extends or base_of(fits), {f"fit-{fit.kind}.svg": draw(fit, ".svg") for fit in fits}, fits, date,
+        data.options.extends or base_of(fits), dict(file for fit in fits for file in _figures(fit)), fits, date,
     )  # fmt: skip
     return found.placed(Path())  # what is wrong with the profile is told here
+
+
+def _figures(fit: Fit) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of a fit's figure, of it for a phone, and of the numbers that it shows."""
+    from neuroanp.fitting.plots import draw, figure
+    from neuroanp.reporting.figure_data import csv_of
+
+    content = (draw(fit, ".svg"), draw(fit, ".svg", phone=True), csv_of(figure(fit)).encode())
+    yield from zip(names_of_figure(f"fit-{fit.kind}.svg"), content, strict=True)
+
+
+def names_of_figure(name: str) -> tuple[str, str, str]:
+    """Return the files of a fit's figure: itself, for a phone, and its numbers.
+
+    >>> names_of_figure("fit-drift.svg")
+    ('fit-drift.svg', 'fit-drift-phone.svg', 'fit-drift.csv')
+    """
+    stem = name.removesuffix(".svg")
+    return name, f"{stem}-phone.svg", f"{stem}.csv"
 
 
 def _plain(fit: Fit) -> dict[str, Any]:
@@ -204,7 +221,7 @@ def _read(data: Data, folder: Path, told: Mapping[str, Any]) -> Measured | None:
     whole = parts and len(figures) == len(parts) and all(map(_FIGURE.fullmatch, figures))
     if not (whole and isinstance(hashes, dict) and isinstance(notes, list) and isinstance(base, str)):
         raise InputError(f"{display(folder / RECORD)}: damaged; move {display(folder)} away, {ANEW}")
-    names = [f"{data.name}.yaml", *figures]
+    names = [f"{data.name}.yaml", *(name for one in figures for name in names_of_figure(one))]
     if not all((folder / name).exists() for name in names):
         return None
     content = {name: read_limited(folder / name, MOST_BYTES) for name in names}

@@ -10,6 +10,7 @@ from typing import Any
 from neuroanp.assessing import words
 from neuroanp.assessing.asked import IDEAL
 from neuroanp.assessing.found import DECADES, POINTS, SWEPT_SEEDS, Found, Needed, Trained
+from neuroanp.assessing.measured import names_of_figure
 from neuroanp.assessing.rests import parameters, shares
 from neuroanp.assessing.rests import sentences as rests_on
 from neuroanp.assessing.rests import table as rests
@@ -24,6 +25,7 @@ from neuroanp.reporting.pictures import Figure, file_name, for_both, in_uri
 from neuroanp.reporting.tables import Cell, Column, Row, Table, cell, marked
 from neuroanp.reporting.templating import template
 from neuroanp.reporting.values import MISSING, middle, quantity
+from neuroanp.reporting.warned import grouped
 from neuroanp.requiring.report import table as specification
 
 PAGE, RECORD = "report.html", "assessment.json"
@@ -132,15 +134,17 @@ def render(found: Found, path: Path, command: str | None = None) -> Path:
 
 def _fit(one: Mapping[str, Any], figures: Mapping[str, bytes]) -> dict[str, Any]:
     """Return what the page shows of a fit."""
-    svg = figures[str(one["figure"])].decode()
+    whole, phone, numbers = (figures[name] for name in names_of_figure(str(one["figure"])))
     alt, caption = f"{one['law']} against {one['file']}", "Measurements in grey, the fitted law in colour."
-    uri = in_uri(for_both(svg).encode(), "image/svg+xml")
-    return {**one, "picture": Figure(uri, alt, f"{caption} {one['data']}.", name=file_name(alt), scrolls=True)}
+    uri, narrow = (in_uri(for_both(svg.decode()).encode(), "image/svg+xml") for svg in (whole, phone))
+    data = in_uri(numbers, "text/csv;charset=utf-8")
+    return {**one, "picture": Figure(uri, alt, f"{caption} {one['data']}.", narrow, data, file_name(alt))}
 
 
 def _task(one: Trained, need: Needed, folder: Path) -> dict[str, Any]:
     """Return what the page shows of a task."""
     shown = section(one.runs) if one.runs else None
+    labels = [method.label for method in one.group]
     return {
         "name": one.name,
         "section": shown,
@@ -148,7 +152,7 @@ def _task(one: Trained, need: Needed, folder: Path) -> dict[str, Any]:
         "controls": None if shown is None else _of_kind(shown.table, True),
         "word": words.word_of(one),
         "words": (told := words.of_task(one)),
-        "notes": [] if shown is None else [line for line in shown.verdicts if line not in told],
+        "notes": [] if shown is None else grouped([line for line in shown.verdicts if line not in told], labels),
         "required": words.required(need),
         "failing": _failing(need),
         "page": None if need.page is None else Path(os.path.relpath(need.page, folder)).as_posix(),

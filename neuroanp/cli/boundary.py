@@ -1,6 +1,7 @@
 """Turn what goes wrong inside a command into one message and an exit code."""
 
 import functools
+import inspect
 import os
 import sys
 import traceback
@@ -45,7 +46,17 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             complain(message)
             raise typer.Exit(code) from None
 
+    wrapper.__doc__ = in_paragraphs(command.__doc__ or "")
     return wrapper
+
+
+def in_paragraphs(text: str) -> str:
+    """Return a docstring with a line for each paragraph: help breaks it where the terminal ends, not where code did.
+
+    >>> in_paragraphs("Do it.\\n\\n    What is done\\n    is done.\\n    ")
+    'Do it.\\n\\nWhat is done is done.'
+    """
+    return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n"))
 
 
 def _warned(

@@ -1,5 +1,8 @@
 """runs list and runs show: what lies in a store, and what one run is."""
 
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +18,8 @@ COLUMNS = {
     "updates": "updates", "test loss": "test_loss", "noise-free": "test_loss_noise_free", "started (UTC)": "started",
 }  # fmt: skip
 """Columns on a terminal, and the fact that each shows."""
+NARROWER = (("task", "profile", "rule", "seed"), ("noise-free",), ("started (UTC)",), ("updates",))
+"""What is left out, one after the other, where lines would be longer than the terminal: first what the name says."""
 MOST_LETTERS = 60
 
 
@@ -49,24 +54,43 @@ def list_runs(
     if json:
         print_json(found.rows)
     else:
-        show(*_table(found.rows))
+        show(*_table(found.rows, console().width if sys.stdout.isatty() or "COLUMNS" in os.environ else None))
     for message in found.broken:
         console(error=True).print(text(f"warning: left out: {message}"), soft_wrap=True)
 
 
-def _table(rows: list[dict[str, Any]]) -> list[str]:
-    """Return lines whose columns line up: a table of rich takes seconds for ten thousand rows."""
-    from neuroanp.errors import printable
-
+def _table(rows: list[dict[str, Any]], width: int | None) -> list[str]:
+    """Return lines whose columns line up, within a width: a table of rich takes seconds for ten thousand rows."""
     if not rows:
         return ["no run"]
     columns = {**COLUMNS, "label": "label"} if any(row["label"] for row in rows) else COLUMNS
-    cells = [[*columns], *([printable(_cell(row[key])) for key in columns.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    table = _columns(rows, columns)
+    left = list[str]()
+    for names in NARROWER:
+        if width is not None and sum(2 + _longest(cells) for cells in table.values()) - 2 > width:
+            table = {head: cells for head, cells in table.items() if head not in names}
+            left += names
+    lines = ["  ".join(row).rstrip() for row in zip(*map(_padded, table.values()), strict=True)]
     damaged = sum(row["sealed"] is False for row in rows)
     count = f"{len(rows):,} run{'s' * (len(rows) != 1)}"
-    return ["\n".join(lines), count + (f"; {damaged:,} of them not as they were written" if damaged else "")]
+    count += f"; {damaged:,} of them not as they were written" if damaged else ""
+    return ["\n".join(lines), f"{count}; on a wider terminal also {', '.join(left)}" if left else count]
+
+
+def _columns(rows: list[dict[str, Any]], columns: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the cells of each column, its head first."""
+    from neuroanp.errors import printable
+
+    return {head: [head, *(printable(_cell(row[key])) for row in rows)] for head, key in columns.items()}
+
+
+def _longest(cells: Sequence[str]) -> int:
+    return max(map(len, cells))
+
+
+def _padded(cells: Sequence[str]) -> list[str]:
+    width = _longest(cells)
+    return [cell.ljust(width) for cell in cells]
 
 
 def _cell(value: Any) -> str:
@@ -89,28 +113,32 @@ def show_run(
     debug: options.Debug = False,
 ) -> None:
     """Show what one run is: its result, when and how it was made, its log, and what is damaged in it."""
+    from shlex import join
+
+    from rich.table import Table
+
     from neuroanp.api.listed import run_facts
-    from neuroanp.cli.screen import texts
+    from neuroanp.cli.screen import text
 
     found = run_facts(run)
     if json:
         print_json([found])
         return
+    facts = Table.grid(padding=(0, 1, 0, 0))
+    facts.add_column(no_wrap=True, min_width=21)
     for key, value in found.items():
         if key == "config" or value in (None, [], {}):
             continue
-        for n, line in enumerate(_said(value)):
-            show(texts((f"{key if n == 0 else '':<21} ", "dim"), line))
+        lines = [join(value)] if key == "argv" else _said(value)
+        for n, line in enumerate(lines):
+            facts.add_row(text(key if n == 0 else "", "dim"), text(line))
+    show(facts)
 
 
 def _said(value: Any) -> list[str]:
     """Return the lines that show a fact."""
     if isinstance(value, list):
-        return (
-            [" ".join(map(str, value))]
-            if all(isinstance(v, str) and len(v) < 40 for v in value)
-            else [*map(str, value)]
-        )
+        return [*map(str, value)]
     if isinstance(value, dict):
         return [f"{name} {_cell(part)}" for name, part in value.items()]
     return [_cell(value) if isinstance(value, float) else str(value)]

@@ -195,6 +195,7 @@ def print_rows(rows: list[dict[str, Any]], json: bool) -> None:
     if json:
         print_json(rows)
         return
+    from rich.padding import Padding
     from rich.table import Table
 
     for row in rows:
@@ -203,7 +204,7 @@ def print_rows(rows: list[dict[str, Any]], json: bool) -> None:
             show(text(f"    {line}"))
         for key in (key for key in row if key not in ("name", "kind", "summary", "options", "equations")):
             said = row[key] if isinstance(row[key], str) else "; ".join(row[key])
-            show(texts((f"  {key}: ", "dim"), said))
+            show(Padding(texts((f"{key}: ", "dim"), said), (0, 0, 0, 2)))
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, style="cyan")

@@ -33,6 +33,7 @@ def on_screen(
     from neuroanp.reporting.ranking import ranking
     from neuroanp.reporting.reading import kinds_of_loss, variants
     from neuroanp.reporting.tables import not_counted, results_table, verdicts
+    from neuroanp.reporting.warned import grouped
 
     for task in dict.fromkeys(one.task for one in runs):
         every = [one for one in runs if one.task == task]
@@ -59,7 +60,8 @@ def on_screen(
         ended = [*ending.sentences(group, here), *(line for some in searches for line in tuning.sentences(some))]
         energies = [*rests_on(group), *lower_bounds(group, ledgers), *not_counted(group)]
         damage = [line for one in every for line in one.damage]
-        yield sentences([*damage, *told, *ranking(group), *verdicts(group), *limits, *firing, *ended, *energies])
+        said = [one.said for one in grouped([*verdicts(group), *limits], [m.label for m in group])]
+        yield sentences([*damage, *told, *ranking(group), *said, *firing, *ended, *energies])
     if several := kinds_of_loss(runs):
         yield sentences(several)
 
@@ -186,7 +188,10 @@ def _methods(columns: Sequence["Column"], rows: Sequence["Row"], out: "Console")
         return
     costs = [i for i in every if columns[i].header.startswith(COSTS)]
     names = [i for i in every if not columns[i].numeric]
-    yield _of("", columns, rows, [i for i in every if i not in costs])
+    reached = [i for i in every if i not in costs]
+    bare = [type(row)(row.kind, tuple(cell._replace(spread="") for cell in row.cells)) for row in rows]
+    first = _of("", columns, rows, reached)
+    yield first if _fits(first, out) else _of("medians; the report has the ranges", columns, bare, reached)
     for parts in range(1, len(costs) + 1):
         size = -(-len(costs) // parts)
         tables = [

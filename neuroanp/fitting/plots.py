@@ -26,41 +26,51 @@ _STYLE: Any = {
 }  # fmt: skip
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
 MOST_POINTS = 5000
+PHONE = 4.1
+"""Inches of the width of a figure for a phone."""
 
 
-def draw(fit: Fit, suffix: str = ".png") -> bytes:
-    """Return the figure of a fit as the bytes of a .png or .svg file."""
+def draw(fit: Fit, suffix: str = ".png", phone: bool = False) -> bytes:
+    """Return the figure of a fit as the bytes of a .png or .svg file; phone: as of `figure`."""
     import matplotlib as mpl
 
     buffer = io.BytesIO()
     with mpl.rc_context(_STYLE):
-        figure(fit).savefig(
+        figure(fit, phone).savefig(
             buffer, format=suffix.lstrip("."), dpi=150, metadata={"Date": None} if suffix == ".svg" else {}
         )
     return buffer.getvalue()
 
 
-def figure(fit: Fit) -> Figure:
+def figure(fit: Fit, phone: bool = False) -> Figure:
     """Return the figure of a fit: measurements in grey, the fitted law in colour.
 
     Args:
-        fit: of any kind.
+        fit: of any kind. phone: panels lie below one another, as wide as a phone.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     panels, drawing = _KINDS[fit.kind]
     with mpl.rc_context(_STYLE):
-        made = Figure(figsize=(1.2 + 4.1 * panels, 3.6), layout="constrained")
+        size = (PHONE, 3.1 * panels) if phone else (1.2 + 4.1 * panels, 3.6)
+        made = Figure(figsize=size, layout="constrained")
         drawing(fit, made)
     return made
+
+
+def _panels(made: Figure, *widths: float) -> Any:
+    """Return panels of relative widths in a row, or below one another where the figure is for a phone."""
+    if made.get_figwidth() == PHONE:
+        return made.subplots(len(widths), 1)
+    return made.subplots(1, len(widths), width_ratios=widths)
 
 
 def _fluctuators(fit: Fit, made: Figure) -> None:
     """Draw the trace, its distribution and its spectrum, the last two with the law's."""
     s, unit = fit.series, "V" if fit.section == "stochastic" else "S"
     quantity = "voltage" if unit == "V" else "conductance"
-    trace, histogram, spectrum = made.subplots(1, 3, width_ratios=[1.6, 1, 1.3])
+    trace, histogram, spectrum = _panels(made, 1.6, 1, 1.3)
     size, name = prefix(float(np.abs(s["edges"]).max()), unit)
     second, seconds = prefix(float(s["t"][-1]), "s")
     trace.plot(s["t"] / second, s["piece"] / size, color=DATA, lw=0.5)
@@ -85,7 +95,7 @@ def _telegraph(fit: Fit, made: Figure) -> None:
         return
     s, unit = fit.series, "V" if fit.section == "stochastic" else "S"
     quantity = "voltage" if unit == "V" else "conductance"
-    trace, histogram, memory = made.subplots(1, 3, width_ratios=[1.6, 1, 1.3])
+    trace, histogram, memory = _panels(made, 1.6, 1, 1.3)
     size, name = prefix(float(np.abs(s["levels"]).max()), unit)
     second, seconds = prefix(float(s["t"][-1]), "s")
     trace.plot(s["t"] / second, s["piece"] / size, color=DATA, lw=0.7, label="measured")
@@ -117,7 +127,7 @@ def _telegraph(fit: Fit, made: Figure) -> None:
 
 def _pulse(fit: Fit, made: Figure) -> None:
     s = fit.series
-    curve, steps = made.subplots(1, 2, width_ratios=[1.2, 1])
+    curve, steps = _panels(made, 1.2, 1)
     size, name = prefix(float(np.abs(s["g"]).max()), "S")
     shown = int(s["shown"][0])
     pulses = np.arange(len(s["g"]))
@@ -148,7 +158,7 @@ def _pulse(fit: Fit, made: Figure) -> None:
 
 def _read_noise(fit: Fit, made: Figure) -> None:
     s = fit.series
-    noise, ratio = made.subplots(1, 2)
+    noise, ratio = _panels(made, 1, 1)
     size, name = prefix(float(s["g"].max()), "S")
     sd_size, sd_name = prefix(float(s["sd"].max()), "S")
     noise.errorbar(
@@ -175,7 +185,7 @@ def _read_noise(fit: Fit, made: Figure) -> None:
 
 def _drift(fit: Fit, made: Figure) -> None:
     s = fit.series
-    curves, exponents = made.subplots(1, 2)
+    curves, exponents = _panels(made, 1, 1)
     devices = np.unique(s["device"])
     chosen = devices[np.linspace(0, len(devices) - 1, min(60, len(devices))).astype(int)]
     for device in chosen:
@@ -200,7 +210,7 @@ def _drift(fit: Fit, made: Figure) -> None:
 
 def _programming(fit: Fit, made: Figure) -> None:
     s = fit.series
-    errors, spread = made.subplots(1, 2)
+    errors, spread = _panels(made, 1, 1)
     size, name = prefix(float(s["target"].max()), "S")
     off = s["actual"] - s["target"]
     error_size, error_name = prefix(float(np.abs(off).max()), "S")
@@ -253,7 +263,11 @@ def prefix(size: float, unit: str) -> tuple[float, str]:
 
 
 def _legend_above(axes: Axes, columns: int = 2) -> None:
-    """Put the legend above the axes, right of the title, where no data are."""
+    """Put the legend above the axes, right of the title, where no data are; on a phone there is no room."""
+    figure = axes.get_figure()
+    if figure is not None and figure.bbox.width == PHONE * figure.dpi:
+        axes.legend(loc="best", fontsize=8)
+        return
     axes.legend(
         loc="lower right",
         bbox_to_anchor=(1.0, 0.985),

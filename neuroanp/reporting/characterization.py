@@ -15,8 +15,10 @@ from neuroanp.reporting.templating import template
 from neuroanp.reporting.values import MISSING, digits, prefix
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
     from neuroanp.characterizing import Characterization, Measurement, Moment
-    from neuroanp.characterizing.result import At, Panel
+    from neuroanp.characterizing.result import At, Map, Panel
     from neuroanp.reporting.pictures import Figure
 
 SPANS = ((365.25 * 86400.0, "y"), (86400.0, "d"), (3600.0, "h"), (60.0, "min"))
@@ -64,12 +66,35 @@ def render(found: Characterization, path: Path, command: str | None = None) -> P
 
 
 def _pictures(one: Measurement) -> list[Figure]:
-    """Return the figure of each panel, which is narrow enough for a phone."""
+    """Return the figure of each panel, drawn anew for a phone where it is wider than one."""
     from neuroanp.reporting.characterization_plots import draw
     from neuroanp.reporting.pictures import placed
+    from neuroanp.reporting.style import WIDTH_OF_PHONE, narrowed
 
-    figures = zip(draw(one), one.panels, strict=True)
-    return [placed(figure, f"{one.title}: {panel.title}", "") for figure, panel in figures]
+    drawn = draw(one)
+    again: list[Drawing | None] = [None] * len(drawn)
+    if any(figure.get_figwidth() > WIDTH_OF_PHONE for figure in drawn):
+        with narrowed():
+            again = [*draw(one)]
+    figures = zip(drawn, again, one.panels, strict=True)
+    return [placed(figure, f"{one.title}: {panel.title}", shown(panel), small) for figure, small, panel in figures]
+
+
+def shown(panel: Panel | Map) -> str:
+    """Say which values a panel shows, and over which range; of samples, where there are any.
+
+    >>> import numpy as np
+    >>> from neuroanp.characterizing.result import Axis, Panel, Series
+    >>> curve = Series("", np.array([1.0, 86400.0]), np.array([0.0, 2e-6]))
+    >>> shown(Panel("drift", Axis("age", "s"), Axis("sd", "S"), (curve,)))
+    'Shown: sd 0 … 2 µS, over age 1 s … 1 d.'
+    """
+    from neuroanp.characterizing.result import Map
+
+    if isinstance(panel, Map):
+        return f"Shown: {panel.label} {between(panel.values.ravel().tolist(), panel.unit)}."
+    x, y, _ = spark(panel, 2)
+    return f"Shown: {panel.y.label} {between(y, panel.y.unit)}, over {panel.x.label} {between(x, panel.x.unit)}."
 
 
 def verdict(found: Characterization) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroanp.characterizing.result import Axis, Map, Measurement, Panel, Series
-from neuroanp.reporting.style import COLOURS, FAINT, GREY, INK, new_figure, plain, styled
+from neuroanp.reporting.style import COLOURS, FAINT, GREY, INK, fitted, new_figure, plain, styled
 from neuroanp.reporting.values import PREFIXES
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def draw(measurement: Measurement) -> list[Figure]:
     lines = max((len(_entries(panel)) for panel in panels), default=0)
     figures = []
     for panel in panels:
-        figure = new_figure(min(width, MAP_WIDTH) if isinstance(panel, Map) else width, HEIGHT)
+        figure = new_figure(fitted(min(width, MAP_WIDTH) if isinstance(panel, Map) else width), HEIGHT)
         axes = figure.subplots()
         if isinstance(panel, Map):
             _map(axes, panel)

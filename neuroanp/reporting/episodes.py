@@ -12,6 +12,7 @@ from neuroanp.records.metrics import Metrics
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.plots import WIDTH, legend
 from neuroanp.reporting.style import (
+    COLOURS,
     FAINT,
     GREY,
     INK,
@@ -112,7 +113,7 @@ def rollout(name: str, colour: str, arrays: Mapping[str, np.ndarray]) -> Figure:
     last = int((~np.isnan(rewards)).sum())
     figure = new_figure(fitted(WIDTH), 5.2)
     top, middle_, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(2, 2, 1))
-    shades = [str(0.75 * k / max(min(seen.shape[1], SHOWN) - 1, 1)) for k in range(min(seen.shape[1], SHOWN))]
+    shades = [COLOURS[k % len(COLOURS)] for k in range(min(seen.shape[1], SHOWN))]  # seen on light paper and on dark
     for k, shade in enumerate(shades):
         top.plot(seen[:last, k], color=shade, lw=1.1, label=str(k + 1))
     top.set(ylabel="inputs", title=plain(name, 44 if is_narrow() else 110))

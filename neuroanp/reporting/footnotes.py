@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from neuroanp.method import FEEDBACK
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.origins import ILLUSTRATIVE, INHERITED, NAMES
 
@@ -36,6 +37,13 @@ def rests_on(group: Sequence[Method], marks: bool = True) -> list[str]:
         f"{profile}: an instrument held the weights, {name}; controls are simulated." for profile, name in on.items()
     ]
     return held + [f"{f'{mark} ' * marks}{words}: {'; '.join(found)}." for mark, words, found in said]
+
+
+def classes(group: Sequence[Method]) -> list[str]:
+    """Say what the classes of feedback in the column "class" mean; nothing where no run says its own."""
+    named = [one for one in FEEDBACK if any(m.feedback == one for m in group)]
+    meant = "; ".join(f"{one}: {FEEDBACK[one]}" for one in named)
+    return [f"Class, what a method tells the units: {meant}."] if named else []
 
 
 MEANT = {ILLUSTRATIVE: "rests on illustrative values", INHERITED: "rests on values inherited of another profile"}

@@ -26,7 +26,7 @@ from neuroanp.reporting import (
     spikes,
     tables,
 )
-from neuroanp.reporting.footnotes import rests_on
+from neuroanp.reporting.footnotes import classes, rests_on
 from neuroanp.reporting.method import Method, methods
 from neuroanp.reporting.origins import numbers_of
 from neuroanp.reporting.parts import Part
@@ -142,7 +142,13 @@ def section(every: Sequence[Shown], tuned: Sequence[Mapping[str, Any]] = ()) -> 
         loss=runs[0].loss,
         headline=tables.headline(group),
         table=numbers_first(tables.results_table(group)),
-        notes=[*_won(group), *tables.reads_all(group), *rests_on(group), *tables.not_counted(group)],
+        notes=[
+            *_won(group),
+            *tables.reads_all(group),
+            *classes(group),
+            *rests_on(group),
+            *tables.not_counted(group),
+        ],
         verdicts=verdicts,
         warnings=grouped(verdicts, [m.label for m in group]),
         curves=_curves(leading, runs, _left_out(group)),
@@ -254,7 +260,8 @@ def _predictions(group: Sequence[Method], runs: Sequence[Shown]) -> list[Figure]
 
 
 def _episode(name: str, colour: str, went: Mapping[str, Any]) -> Figure | None:
-    return pictured(lambda: episodes.rollout(name, colour, went), f"An episode: {name}", "")
+    caption = "Step by step until the episode ends: what it saw, what it made of that, and the reward so far."
+    return pictured(lambda: episodes.rollout(name, colour, went), f"An episode: {name}", caption)
 
 
 def _predicted(name: str, colour: str, arrays: Mapping[str, Any], forecast: bool) -> Figure | None:

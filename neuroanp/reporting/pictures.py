@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuroanp.reporting.figure_data import csv_of
@@ -49,29 +49,27 @@ class Figure:
     width: float = 0.0
 
 
-def pictured(draw: Callable[[], Drawing | None], alt: str, caption: str, narrow: bool = True) -> Figure | None:
+def pictured(draw: Callable[[], Drawing | None], alt: str, caption: str) -> Figure | None:
     """Draw a figure for a page; None where there is nothing to show.
 
     Args:
-        draw: draws it, from nothing. alt, caption: as of `Figure`. narrow: whether it can be drawn for a phone.
+        draw: draws it, from nothing. alt, caption: as of `Figure`.
     """
     drawing = draw()
     if drawing is None:
         return None
-    whole = placed(drawing, alt, caption)
-    if not narrow:
-        return whole
     with narrowed():
         again = draw()
-    return whole if again is None else replace(whole, narrow=to_uri(again), scrolls=False)
+    return placed(drawing, alt, caption, again)
 
 
-def placed(drawing: Drawing, alt: str, caption: str) -> Figure:
-    """Return a figure that is as it is on every screen; arguments as of `pictured`."""
+def placed(drawing: Drawing, alt: str, caption: str, again: Drawing | None = None) -> Figure:
+    """Return a figure for a page; arguments as of `pictured`. again: it, drawn for a phone; None: it is narrow."""
     data = in_uri(csv_of(drawing).encode(), "text/csv;charset=utf-8")
     scrolls = drawing.get_figwidth() > WIDTH_OF_PHONE
     width = round(REM * drawing.get_figwidth(), 2)
-    return Figure(to_uri(drawing), alt, caption, "", data, file_name(alt), scrolls, width)
+    narrow = "" if again is None else to_uri(again)
+    return Figure(to_uri(drawing), alt, caption, narrow, data, file_name(alt), scrolls and not narrow, width)
 
 
 def to_uri(figure: Drawing) -> str:
@@ -94,7 +92,8 @@ def for_both(svg: str) -> str:
         for light, dark in DARK.items()
         for what in ("fill", "stroke")
     ]
-    sheet = f"svg {{ background: #fff }} @media (prefers-color-scheme: dark) {{ svg {{ background: {DARK['#ffffff']} }}"
+    dark = f"svg {{ background: {DARK['#ffffff']}; fill: {DARK['#000000']} }}"  # what states no colour is black
+    sheet = f"svg {{ background: #fff }} @media (prefers-color-scheme: dark) {{ {dark}"
     style = f"<style>{sheet} {' '.join(rules)} }}</style>"
     return re.sub(r"(<svg\b[^>]*>)", lambda found: found[1] + style, svg, count=1)
 

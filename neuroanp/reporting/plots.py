@@ -378,14 +378,18 @@ def legend(figure: Figure, entries: Sequence[tuple[str, dict[str, Any]]]) -> Non
 
 def decent_log_ticks(axis: Axis, low: float, high: float) -> None:
     """Label with plain numbers; more than the powers of ten where few are shown, for a lone tick says nothing."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-    if low > 0 and high / low < 1e5:
+    if low <= 0:
+        return
+    if high / low < 1e5:
         subs = (1,) if high / low >= 100 else (1, 2, 5) if high / low >= 10 else (1, 1.5, 2, 3, 5, 7)
         # where hardly any of these lie, matplotlib would take as many others as it likes
         axis.set_major_locator(LogLocator(subs=subs) if high / low >= NARROW else MaxNLocator(3))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
-        axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    axis.set_minor_formatter(NullFormatter())
+    if is_narrow():
+        axis.set_minor_locator(NullLocator())
 
 
 def _tick(value: float) -> str:

@@ -84,6 +84,8 @@ def figure(searches: Sequence[Search], loss: str, labels: Sequence[str]) -> Figu
 
     Returns: the figure, or None where no loss is above 0, or of more than a figure can show.
     """
+    from matplotlib.ticker import MaxNLocator
+
     lines = [falling(one) for one in searches]
     known = [y for line in lines for y in line if math.isfinite(y)]
     if not known or min(known) <= 0 or len(searches) > len(COLOURS):
@@ -107,7 +109,8 @@ def figure(searches: Sequence[Search], loss: str, labels: Sequence[str]) -> Figu
                 marker=look["marker"],
             )
         names.append((labels[i], look))
-    axes.set(yscale="log", xlabel="points tried", ylabel=f"lowest validation loss ({loss})")
+    axes.set(yscale="log", xlabel="points tried", ylabel=f"lowest validation loss\n({loss})")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", color=FAINT, lw=0.7)
     decent_log_ticks(axes.yaxis, *axes.get_ylim())
     legend(drawn, names)

@@ -53,7 +53,7 @@ def part(group: Sequence[Method], leading: Sequence[Method], runs: Sequence[Show
         "Chip energy / spike, or / event: all the chip's energy but that of writes, over their number; a profile "
         "states what a neuron takes for one."
     )
-    drawn = pictured(lambda: rasters(panels), "Spikes, membrane potentials and firing rates", caption, narrow=False)
+    drawn = pictured(lambda: rasters(panels), "Spikes, membrane potentials and firing rates", caption)
     return Part("Spikes", found, drawn, [], note)
 
 

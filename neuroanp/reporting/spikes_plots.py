@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from neuroanp.reporting.plots import WIDTH
-from neuroanp.reporting.style import FAINT, GREY, INK, WARN, new_figure, styled
+from neuroanp.reporting.style import FAINT, GREY, INK, WARN, fitted, is_narrow, new_figure, styled
 from neuroanp.reporting.values import digits
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Panel(NamedTuple):
 def rasters(panels: Sequence[Panel]) -> Figure | None:
     """Draw methods side by side: input lines, raster and membranes over time, and a histogram of rates a layer below.
 
-    Spikes and potentials are those of the last layer. Scales of potentials and rates are the same for all. None where
-    there is nothing to draw.
+    On a phone methods lie below one another, over half the time. Spikes and potentials are those of the last layer.
+    Scales of potentials and rates are the same for all. None where there is nothing to draw.
     """
     if not panels:
         return None
@@ -71,20 +71,29 @@ def rasters(panels: Sequence[Panel]) -> Figure | None:
     layers = max(len(drawn(panel.rates)) for panel in panels)
     over_time = [HEIGHTS["inputs"], HEIGHTS["raster"], *[HEIGHTS["membrane"]] * traces]
     heights = [*over_time, *[HEIGHTS["rates"]] * layers]
-    figure = new_figure(WIDTH, sum(heights) + 1.75)
-    grid = figure.subplots(len(heights), len(panels), squeeze=False, height_ratios=heights)
+    figure, grid = _grid(heights, len(panels))
     common = _limits([panel.arrays["v"] for panel in panels if in_thresholds(panel.arrays)])
     for column, panel in zip(grid[:-layers].T, panels, strict=True):
         _over_time(column, panel, common if in_thresholds(panel.arrays) else None)
     units = {panel.last for panel in panels}
     unit = units.pop() if len(units) == 1 else ""
-    for axes, name in zip(
-        grid[:, 0], ("inputs", unit or "units", *(f"v of {i + 1}" for i in range(traces))), strict=False
-    ):
-        axes.set_ylabel(name, fontsize=8.5, rotation=0, ha="right", va="center")
+    names = ("inputs", unit or "units", *(f"v of {i + 1}" for i in range(traces)))
+    for column in grid.T if is_narrow() else grid.T[:1]:
+        for axes, name in zip(column, names, strict=False):
+            axes.set_ylabel(name, fontsize=8.5, rotation=0, ha="right", va="center")
     _rates(grid[-layers:], panels)
     figure.align_ylabels(grid[:-layers, 0])
     return figure
+
+
+def _grid(heights: Sequence[float], methods: int) -> tuple[Figure, np.ndarray]:
+    """Return a figure and its axes, (heights, methods): methods side by side, on a phone below one another."""
+    if not is_narrow():
+        figure = new_figure(WIDTH, sum(heights) + 1.75)
+        return figure, figure.subplots(len(heights), methods, squeeze=False, height_ratios=heights)
+    figure = new_figure(fitted(WIDTH), methods * (sum(heights) + 1.75))
+    axes = figure.subplots(methods * len(heights), 1, squeeze=False, height_ratios=[*heights] * methods)
+    return figure, axes.reshape(methods, len(heights)).T
 
 
 def in_thresholds(arrays: Mapping[str, np.ndarray]) -> bool:
@@ -96,7 +105,7 @@ def _over_time(column: Sequence[Axes], panel: Panel, limits: tuple[float, float]
     """Draw a method's sequences end to end in one column of axes; potentials between limits, None for their own."""
     arrays = panel.arrays
     steps, sequences, _ = arrays["spikes"].shape
-    shown = min(max(STEPS // steps, 1), sequences)
+    shown = min(max((STEPS // 2 if is_narrow() else STEPS) // steps, 1), sequences)
     inputs, spikes, v = (end_to_end(arrays[name][:, :shown]) for name in ("inputs", "spikes", "v"))
     ms = float(arrays["dt_s"].item()) * 1e3
     times = (np.arange(len(spikes)) + 0.5) * ms
@@ -201,6 +210,10 @@ def _rates(rows: np.ndarray, panels: Sequence[Panel]) -> None:
             axes.set_axisbelow(True)
             axes.tick_params(labelsize=8, length=2.5, labelbottom=axes is column[len(layers) - 1])
         column[len(layers) - 1].set_xlabel("firing rate (Hz)", fontsize=9)
+    if is_narrow():
+        for axes in rows.flat:
+            axes.set_ylabel("units (%)", fontsize=9)
+        return
     for row in rows:  # at the left of a layer that not all methods have is the first that does
         next(axes for axes in row if axes.axison).set_ylabel("units (%)", fontsize=9)
 

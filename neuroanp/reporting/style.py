@@ -13,6 +13,7 @@ from neuroanp.errors import printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
     from neuroanp.reporting.method import Method
 
@@ -83,9 +84,8 @@ def to_svg(figure: Figure) -> str:
     """
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.text import Text
 
-    for text in figure.findobj(Text):
+    for text in _texts(figure):
         text.set_text(printable(text.get_text()))  # a control character makes the file no XML
     figure.patch.set_visible(False)
     for axes in figure.axes:
@@ -96,7 +96,18 @@ def to_svg(figure: Figure) -> str:
         settled(figure)
         figure.set_layout_engine("none")
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
-    return buffer.getvalue()
+    return printable(buffer.getvalue())
+
+
+def _texts(figure: Figure) -> Iterator[Text]:
+    """Yield the texts of a figure but those at ticks, which are ours: to ask for them makes hundreds of ticks."""
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.text import Text
+
+    for thing in figure.get_children():
+        for part in thing.get_children() if isinstance(thing, Axes) else [thing]:
+            yield from [part.label] if isinstance(part, Axis) else part.findobj(Text)
 
 
 def settled(figure: Figure) -> None:
@@ -171,6 +182,9 @@ def name_levels(axes: Axes, levels: Sequence[tuple[str, float]]) -> None:
     """Write the levels' names right of the axes, on a phone inside; names that would overlap are moved apart."""
     if is_narrow():
         _name_inside(axes, levels)
+        figure = axes.get_figure(root=True)
+        if figure is not None:
+            figure.set_layout_engine("none")  # what is inside moves nothing: panels stay where they were found
         return
     places = spread([axes.transData.transform((1, loss))[1] for _, loss in levels], 13 * axes.figure.dpi / 72)
     for (name, loss), place in zip(levels, places, strict=True):
@@ -183,16 +197,34 @@ def name_levels(axes: Axes, levels: Sequence[tuple[str, float]]) -> None:
 
 
 def _name_inside(axes: Axes, levels: Sequence[tuple[str, float]]) -> None:
-    """Write the names at the right end of their lines, with a rim that parts them from curves below."""
-    from matplotlib.patheffects import withStroke
+    """Write the names above their lines, at the right end; lines too close for names of their own share one."""
+    from textwrap import fill
 
-    places = spread([axes.transData.transform((1, loss))[1] for _, loss in levels], 10.5 * axes.figure.dpi / 72)
-    for (name, _), place in zip(levels, places, strict=True):
-        height = axes.transAxes.inverted().transform((0, place))[1]
+    point = axes.figure.dpi / 72
+    bottom, top = axes.get_window_extent().y0, axes.get_window_extent().y1
+    for names, low, high in _neighbours(axes, levels, 11 * point):
+        said = fill(", ".join(plain(name, 30) for name in names), 36, break_long_words=False)
+        above = high + point * (2 + 10 * (said.count("\n") + 1)) < top
+        height = ((high + 2 * point if above else low - 2 * point) - bottom) / (top - bottom)
         axes.text(
-            0.995, height, plain(name, 30), transform=axes.transAxes, ha="right", va="center", fontsize=8, color=GREY,
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            0.995, height, said, transform=axes.transAxes, ha="right", va="bottom" if above else "top", fontsize=8,
+            color=GREY, linespacing=1.1, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85},
         )  # fmt: skip
+
+
+def _neighbours(
+    axes: Axes, levels: Sequence[tuple[str, float]], gap: float
+) -> Iterator[tuple[list[str], float, float]]:
+    """Yield names, lowest and highest place in pixels of lines that lie closer than `gap`, each set from the top."""
+    places = sorted(((axes.transData.transform((1, loss))[1], name) for name, loss in levels), reverse=True)
+    found: list[tuple[list[str], float, float]] = []
+    for place, name in places:
+        if found and found[-1][1] - place < gap:
+            names, _, high = found.pop()
+            found.append(([*names, name], place, high))
+        else:
+            found.append(([name], place, place))
+    yield from found
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:

@@ -319,7 +319,7 @@ def _learned(method: Method) -> list[str]:
     said = []
     if count > 1 and not found.shown:
         luck = f"which chance gives with probability {digits(found.chance)}: more seeds would tell"
-        said.append(f"{method.label}: {against}, {luck}.")
+        said.append(f"{method.label}: whether its {what} learned is not told from chance: {against}, {luck}.")
     losses = [loss for loss, _ in method.against("ridge_noisy" if noisy else "ridge")]
     if losses and middle(losses) >= ridge:
         how = "as fitted and written" if any(r.get("refit") for r in method.finished) else "as learned"

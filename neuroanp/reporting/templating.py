@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 from typing import Any
 
 from neuroanp.reporting.footnotes import meaning
 from neuroanp.reporting.values import shown_as, value_of
+
+LONG = 14
+"""Letters of a word that may be broken."""
+BREAKS = re.compile(r"[.+_](?=\w)")
 
 
 @cache
@@ -25,10 +30,25 @@ def template(name: str) -> Any:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         finalize=shown_as,
     )  # fmt: skip
-    environment.filters |= {"number": value_of, "marks": meaning}
+    environment.filters |= {"number": value_of, "marks": meaning, "breakable": breakable}
     script = loader.get_source(environment, "page.js")[0]
     environment.globals |= {"script": Markup(script), "script_hash": hash_of(script)}
     return environment.get_template(name)
+
+
+def breakable(text: str) -> Any:
+    """Return a text whose long words may be broken after a dot, a plus or an underscore, not where a cell ends.
+
+    >>> str(breakable("periphery.dac.bits")), str(breakable("read <b>"))
+    ('periphery.<wbr>dac.<wbr>bits', 'read &lt;b&gt;')
+    """
+    from markupsafe import Markup, escape
+
+    words = str(text).split(" ")
+    return Markup(" ").join(
+        Markup(BREAKS.sub(r"\g<0><wbr>", str(escape(shown_as(word))))) if len(word) >= LONG else shown_as(word)
+        for word in words
+    )
 
 
 def hash_of(script: str) -> str:

@@ -7,7 +7,8 @@ from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING
 
-from neuroanp.reporting.style import COLOURS, FAINT, GREY, INK, WARN, new_figure, plain, styled
+from neuroanp.reporting.plots import decent_log_ticks
+from neuroanp.reporting.style import COLOURS, FAINT, GREY, INK, WARN, fitted, is_narrow, new_figure, plain, styled
 from neuroanp.requiring.finding import Finding
 from neuroanp.requiring.sweep import Found
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 3.44, 2.9
 """Inches of one curve: three stand in a row."""
+LETTERS = 36
+"""Of a title that such a figure has room for."""
 ROW, WIDE = 0.3, 7.6
 """Inches of a row of the overview, and its width."""
 
@@ -78,7 +81,9 @@ def _curve(axes: Axes, one: Finding, span: tuple[float, float]) -> None:
                     fontsize=8)  # fmt: skip
     axes.grid(axis="y", color=FAINT, lw=0.7)
     axes.set_axisbelow(True)
-    axes.set_title(plain(one.parameter.key, 40), fontsize=9, color=INK)
+    decent_log_ticks(axes.yaxis, *span)
+    key = one.parameter.key
+    axes.set_title(plain(key if len(key) <= LETTERS else one.parameter.kind.name, LETTERS), fontsize=9, color=INK)
 
 
 def _tick(one: Finding, i: int) -> str:
@@ -92,19 +97,31 @@ def overview(found: Found) -> Figure | None:
     gains = found.ideals.gains
     if not gains:
         return None
-    figure = new_figure(WIDE, 1.0 + ROW * len(gains))
+    figure = new_figure(fitted(WIDE), 1.0 + (2 if is_narrow() else 1) * ROW * len(gains))
     axes = figure.subplots()
     ends = [v for some in gains.values() for v in some if isfinite(v)]
     most = max([*ends, 0.1])
     for row, (key, some) in enumerate(gains.items()):
         _dots(axes, row, [min(v, most * 1.1) for v in some], key == found.ideals.first)
     axes.axvline(0.0, color=GREY, lw=0.8)
-    axes.set_yticks(range(len(gains)), [plain(key, 48) for key in gains])
-    axes.invert_yaxis()
-    axes.set(xlabel=f"decades by which {found.plan.asked.target.metric} gets better with its ideal or best value alone")
+    _name_rows(axes, [plain(key, 40) for key in gains])
+    parts = (f"decades by which {found.plan.asked.target.metric} gets better", "with its ideal or best value alone")
+    axes.set(xlabel="\n".join(parts))
     axes.grid(axis="x", color=FAINT, lw=0.7)
     axes.set_axisbelow(True)
     return figure
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows, the first on top, at the left of the axes, on a phone above the row."""
+    if is_narrow():
+        for row, name in enumerate(names):
+            axes.text(0.01, row - 0.25, name, transform=axes.get_yaxis_transform(), fontsize=8.5, va="bottom")
+        axes.set_yticks([])
+        axes.set_ylim(len(names) - 0.6, -0.9)
+    else:
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
 
 
 def _dots(axes: Axes, row: int, some: Sequence[float], first: bool) -> None:

@@ -80,10 +80,6 @@ def _row(found: Found, one: Finding) -> Row:
     parameter, limit = one.parameter, next(iter(one.limits), None)
     gains, pays = found.ideals.gains.get(parameter.key), one.pays
     first = parameter.key in (found.ideals.first,) and not found.met
-    side = {LOWER: "≤ ", HIGHER: "≥ "}.get(parameter.kind.better, "")
-    needed = MISSING if one.requirement is None else f"{side}{one.shown(one.requirement)}"
-    if one.verdict in (THROUGHOUT, IDLE):
-        needed = MISSING
     at = MISSING if limit is None or limit.at is None else one.shown(limit.at)
     bracket = "" if limit is None else f"[{one.shown(limit.met)} .. {one.shown(limit.missed)}]"
     return Row(
@@ -91,7 +87,7 @@ def _row(found: Found, one: Finding) -> Row:
         (
             Cell(parameter.key, parameter.kind.name, first),
             Cell("table" if parameter.stated is None else f"{one.shown(parameter.stated)}{words.marks(one)}"),
-            Cell(needed),
+            Cell(required(one)),
             Cell(at, bracket),
             Cell(margin(one)),
             Cell(words.verdict_word(one)),
@@ -100,6 +96,22 @@ def _row(found: Found, one: Finding) -> Row:
             Cell({True: "yes", False: "no", None: "not told"}[one.monotone]),
         ),
     )
+
+
+def required(one: Finding) -> str:
+    """Write what a parameter must reach."""
+    if one.requirement is None or one.verdict in (THROUGHOUT, IDLE):
+        return MISSING
+    side = {LOWER: "≤ ", HIGHER: "≥ "}.get(one.parameter.kind.better, "")
+    return f"{side}{one.shown(one.requirement)}"
+
+
+def caption(one: Finding) -> str:
+    """Say what the curve of a parameter shows: what it must reach, where that was found, and by how much it does."""
+    needed = "" if (needs := required(one)) == MISSING else f"; must reach {needs}"
+    spare = margin(one)
+    apart = "" if spare == MISSING else f"; margin {spare} decades"
+    return f"{one.parameter.kind.name}: {words.verdict_word(one)}{needed}{apart}."
 
 
 def margin(one: Finding) -> str:
@@ -154,10 +166,11 @@ def render(found: Found, path: Path, command: str | None = None) -> Path:
         "verdicts": told[1:],
         "table": table(found),
         "needs": NEEDS,
-        "overview": pictured(
-            lambda: overview(found), "Decades gained with each ideal alone", words.OVERVIEW, narrow=False
-        ),
-        "curves": [placed(figure, f"{asked.target.metric} against {key}", "") for key, figure in curves(found)],
+        "overview": pictured(lambda: overview(found), "Decades gained with each ideal alone", words.OVERVIEW),
+        "curves": [
+            placed(figure, f"{asked.target.metric} against {key}", caption(one))
+            for (key, figure), one in zip(curves(found), found.findings, strict=True)
+        ],
         "target": asked.target,
         "left_out": plan.left_out,
         "facts": _facts(found),
@@ -170,13 +183,23 @@ def render(found: Found, path: Path, command: str | None = None) -> Path:
     return path
 
 
+def counted(number: float, what: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "pair"), counted(0.5, "decade")
+    ('1 pair', '0.5 decades')
+    """
+    return f"{number:g} {what}{'s' * (number != 1)}"
+
+
 def _facts(found: Found) -> list[tuple[str, str]]:
     plan, asked = found.plan, found.plan.asked
     return [
-        ("range", f"{asked.decades:g} decades on each side, {asked.points} values a side, and the ideal"),
+        ("range", f"{counted(asked.decades, 'decade')} on each side, {counted(asked.points, 'value')} a side, and the "
+                  "ideal"),
         ("seeds", ", ".join(map(str, asked.seeds))),
         ("runs", f"{plan.runs + len(found.pairs) * len(asked.seeds):,}, of one parameter at a time and "
-                 f"{len(found.pairs)} pairs"),
+                 f"{counted(len(found.pairs), 'pair')}"),
         ("writes", plan.write),
         ("perturbation", plan.perturbation),
         ("profile", plan.profile.hash[:12]),

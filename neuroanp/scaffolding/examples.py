@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from neuroanp.errors import InputError, did_you_mean
@@ -11,6 +13,9 @@ from neuroanp.records.atomic import OTHER_PLACE, REPEAT, said, write_bytes
 from neuroanp.shipped import EXAMPLES, shipped
 
 IGNORED = ("__pycache__",)
+WHOLE = re.compile(r".*[.?!](?=\s|$)")
+FIRST = re.compile(r".*?[.?!](?=\s|$)")
+"""As many sentences as end, and the first one."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ def examples() -> list[Example]:
     >>> [one.summary for one in examples() if one.name == "copy3"]
     ['Remember three of four symbols over three silent steps, on ideal hardware: a first run of half a minute.']
     """
-    return [Example(path.stem, _first_line(path), path) for path in sorted(shipped(EXAMPLES).glob("*.yaml"))]
+    there = sorted(shipped(EXAMPLES).glob("*.yaml"))
+    return [Example(path.stem, summary(path.read_text("utf-8")), path) for path in there]
 
 
 def example(name: str) -> Example:
@@ -79,5 +85,15 @@ def _with_data(home: Path, config: Path) -> Iterator[Path]:
     yield from (path for path in _files(home) if path != config and f"{EXAMPLES}/{path.relative_to(home)}" in text)
 
 
-def _first_line(path: Path) -> str:
-    return path.read_text("utf-8").partition("\n")[0].removeprefix("#").strip()
+def summary(text: str) -> str:
+    """Return what a config says of itself in whole sentences: those of its first line, or the one that begins there.
+
+    >>> summary("# Copy 5. It is a task that\\n# takes long.\\n#   neuroanp train it.yaml")
+    'Copy 5.'
+    >>> summary("# A\\n# task. Or\\n# two.")
+    'A task.'
+    """
+    lines = [*takewhile(lambda line: line.startswith("# ") and not line.startswith("#  "), text.splitlines())]
+    said = [line.removeprefix("#").strip() for line in lines] or [""]
+    found = WHOLE.match(said[0]) or FIRST.match(" ".join(said))
+    return found[0] if found else " ".join(said)

@@ -56,7 +56,8 @@ def test_an_assessment_has_profile_page_and_record_and_a_second_call_repeats_not
     assert counts == [6, 6]  # two profiles, three seeds
     folder = Path("assessments/good")
     names = {path.name for path in folder.iterdir()}
-    assert names == {"good.yaml", "fit-programming.svg", "fit.json", "report.html", "assessment.json", "runs"}
+    drawn = {f"fit-programming{end}" for end in (".svg", "-phone.svg", ".csv")}
+    assert names == {"good.yaml", *drawn, "fit.json", "report.html", "assessment.json", "runs"}
     assert after == before
     assert again.to_dict() == first.to_dict()
     assert json.loads((folder / "assessment.json").read_text()) == finite(to_dict(first.found))

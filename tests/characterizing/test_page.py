@@ -1,9 +1,6 @@
 """The page and the table of moments: what stands where, that it needs nothing but itself, the same bytes again."""
 
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +12,6 @@ from neuroanp.errors import InputError
 from neuroanp.profiles import load
 from neuroanp.reporting.characterization import between, condition, moments_table, render, spark, verdict
 from neuroanp.reporting.characterization_plots import draw
-
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-)  # fmt: skip
 
 X = np.linspace(0.0, 1e-6, 5)
 CURVE = Panel(
@@ -104,7 +96,7 @@ def test_the_page_is_whole_and_the_same_again(tmp_path: Path) -> None:
     found = characterize(load("pcm"), devices=200, only=["programming", "drift"])
     one = render(found, tmp_path / "a.html", "neuroanp characterize pcm").read_bytes()
     assert render(found, tmp_path / "b.html", "neuroanp characterize pcm").read_bytes() == one
-    text = one.decode()
+    text = one.decode().replace("<wbr>", "")
     assert "Content-Security-Policy" in text
     assert re.findall(r"<script[^>]*>", text) == ["<script>"]  # the one that the policy names by its hash
     assert "script-src 'sha256-" in text
@@ -127,32 +119,3 @@ def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         render(made(), tmp_path / "missing" / "a.html")
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["pcm_tiles", "smtj_telegraph", "rram_hfo2"])
-def test_in_a_browser_every_picture_is_drawn_and_nothing_is_wider_than_the_page(name: str, tmp_path: Path) -> None:
-    program = next((found for word in ("chromium", "chromium-browser") if (found := shutil.which(word))), None)
-    if program is None:
-        remedy = "Chromium is missing; on Debian: apt-get update && apt-get install -y chromium"
-        pytest.fail(remedy) if os.environ.get("CI") else pytest.skip(remedy)
-    found = characterize(load(name), devices=500)
-    page = render(found, tmp_path / "page.html")
-    probe = (
-        "<script>addEventListener('load', () => {"
-        "const r = document.documentElement; const pictures = [...document.images];"
-        "r.dataset.drawn = pictures.filter(i => i.naturalWidth > 100).length;"
-        "r.dataset.overflow = r.scrollWidth - r.clientWidth; });</script>"
-    )
-    text = re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "", page.read_text(encoding="utf-8"))
-    copy = tmp_path / "probe.html"
-    copy.write_text(text.replace("</head>", probe + "</head>"), encoding="utf-8")
-    pictures = sum(len(one.panels) for one in found.measurements)
-    for width in (1280, 700, 420):
-        command = [program, *FLAGS, f"--user-data-dir={tmp_path / 'browser'}", "--dump-dom"]
-        done = subprocess.run(
-            [*command, f"--window-size={width},900", copy.as_uri()],
-            check=True, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        seen = {key: int(value) for key, value in re.findall(r'data-(drawn|overflow)="(-?\d+)"', done.stdout)}
-        assert seen == {"drawn": pictures, "overflow": 0}, width

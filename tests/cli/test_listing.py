@@ -27,7 +27,8 @@ def store(tmp_path):
     return root
 
 
-def test_the_table_has_a_line_for_each_run_that_is_chosen(invoke, store):
+def test_the_table_has_a_line_for_each_run_that_is_chosen(invoke, store, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     done = invoke(
         "runs", "list", str(store), "--sort=-test_loss", "--where", "test_loss < 0.5", "--profile", "pcm,ideal"
     )
@@ -37,6 +38,16 @@ def test_the_table_has_a_line_for_each_run_that_is_chosen(invoke, store):
     assert [line.split()[-3] for line in lines] == ["0.26", "0.26", "0.01"]
     assert count == "3 runs"
     assert invoke("runs", "list", str(store), "--task", "xor").stdout == "no run\n"
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_lines_fit_the_terminal_and_what_is_left_out_is_named(invoke, store, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    head, *lines, count = invoke("runs", "list", str(store)).stdout.splitlines()
+    assert max(map(len, (head, *lines))) <= columns
+    assert "test loss" in head
+    told = count.removeprefix("3 runs; on a wider terminal also ").split(", ")
+    assert {*told} == {name for name in COLUMNS if name not in head}
 
 
 def test_json_is_what_python_gets(invoke, store):

@@ -93,8 +93,8 @@ def test_page_terminal_and_legends_say_it_alike(build, tmp_path, capsys, monkeyp
     show(*on_screen([shown(run) for run in runs], console()))
     said = " ".join(capsys.readouterr().out.split())
     for text in (re.sub(r"<pre>.*?</pre>", "", page, flags=re.DOTALL), said):
-        assert "pcm · anp (tanh 4 + tanh 4) has not shown" in text
-        assert "pcm · anp (gru 4) has not shown" in text
+        assert "2 methods, each: has not shown" in text
+        assert "(pcm · anp (tanh 4 + tanh 4), pcm · anp (gru 4))" in text
         assert "{'" not in text
         assert "&#39;cell" not in text
         assert "network.layers" not in text

@@ -1,6 +1,7 @@
 """Figures of a page: their numbers as CSV, their colours on dark paper, their width on a phone; what captions say."""
 
 import base64
+import re
 
 import numpy as np
 import pytest
@@ -144,3 +145,11 @@ def test_inherited_numbers_are_counted_apart_and_named():
         ("inherited", 1, "1 inherited from pcm"), ("illustrative", 1, "1 illustrative"),
     ]  # fmt: skip
     assert numbers_of({"text": "no: [profile"}) == []
+
+
+def test_what_states_no_colour_is_black_on_light_paper_alone():
+    """A default fill of black would be unseen on dark paper."""
+    sheet = for_both("<svg><path d='M0 0'/></svg>").partition("</style>")[0]
+    light, _, dark = sheet.partition("@media (prefers-color-scheme: dark)")
+    assert "fill" not in light
+    assert re.search(r"svg \{ background: #14191e; fill: #e6eaee \}", dark)

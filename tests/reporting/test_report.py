@@ -15,7 +15,7 @@ from neuroanp.records import RunDir
 from neuroanp.reporting.html import render
 from neuroanp.reporting.reading import differing, shown, variants
 
-VOID = {"meta", "link", "img", "br", "source"}
+VOID = {"meta", "link", "img", "br", "source", "wbr"}
 
 
 class Page(HTMLParser):
@@ -274,3 +274,25 @@ def test_lines_to_the_names_of_levels_end_where_these_begin():
         line = note.arrow_patch.get_transform().transform(note.arrow_patch.get_path().vertices)  # pyright: ignore
         assert line[:, 0].min() < begins - 5
         assert line[:, 0].max() <= begins + 1
+
+
+def test_on_a_phone_lines_that_lie_close_share_a_name_above_the_highest_of_them():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from neuroanp.reporting.style import name_levels, narrowed
+
+    figure = Figure((4.1, 3.0))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.set(ylim=(0.0, 1.0))
+    with narrowed():
+        name_levels(axes, [("low", 0.2), ("lower", 0.19), ("alone", 0.6), ("top", 1.0)])
+    figure.canvas.draw()
+    assert {text.get_text() for text in axes.texts} == {"low, lower", "alone", "top"}
+    box = axes.get_window_extent()
+    for text, level, above in ((axes.texts[2], 0.2, True), (axes.texts[1], 0.6, True), (axes.texts[0], 1.0, False)):
+        place = text.get_window_extent()
+        line = axes.transData.transform((0, level))[1]
+        assert (place.y0 >= line) == above, text.get_text()
+        assert box.y0 <= place.y0 < place.y1 <= box.y1 + 1

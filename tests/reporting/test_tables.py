@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuroanp.method import FEEDBACK
 from neuroanp.records import RESULT_KEYS
 from neuroanp.reporting.books import lower_bounds, spent
+from neuroanp.reporting.footnotes import classes
 from neuroanp.reporting.method import methods
 from neuroanp.reporting.origins import Origins
 from neuroanp.reporting.plots import trade_offs
@@ -99,8 +101,9 @@ def test_the_three_numbers_are_told():
     ]
     rows = [result(seed, 0.001, controls={"ridge": 0.0053, "refit": 0.006 if seed < 3 else 0.001}) for seed in range(8)]
     assert verdicts(methods(rows)) == [
-        "pcm · anp: a ridge readout refit on it reaches 0.00100, on the untrained network 0.00530, below that in 5 of "
-        "8 seeds, which chance gives with probability 0.363: more seeds would tell."
+        "pcm · anp: whether its recurrence learned is not told from chance: a ridge readout refit on it reaches "
+        "0.00100, on the untrained network 0.00530, below that in 5 of 8 seeds, which chance gives with probability "
+        "0.363: more seeds would tell."
     ]
 
 
@@ -363,3 +366,11 @@ def test_what_a_chip_is_stands_beside_what_it_spent():
     plain = spent(methods(rows[:1]), {"a": {"energy": {"adc": 1e-9}}})
     assert plain is not None
     assert "area" not in [column.header for column in plain.columns]
+
+
+def test_the_classes_of_feedback_in_a_table_are_told_and_no_other():
+    rows = [result(rule="anp", feedback="S"), result(rule="bptt", feedback="BP")]
+    (said,) = classes(methods(rows))
+    assert said.startswith(f"Class, what a method tells the units: S: {FEEDBACK['S']}; BP: ")
+    assert "E:" not in said
+    assert classes(methods([result()])) == []  # earlier runs do not say

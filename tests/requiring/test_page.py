@@ -68,10 +68,10 @@ class Parsed(HTMLParser):
         self.pictures: list[str] = []
         self.cells: list[str] = []
         self.row = False
-        self.feed(text)
+        self.feed(text.replace("<wbr>", ""))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "link", "img"):
+        if tag not in ("meta", "link", "img", "source"):
             self.open.append(tag)
         if tag == "td" or (tag == "th" and ("scope", "row") in attrs):
             self.cells.append("")
