@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from neuroanp.api.run import Run
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Comparison:
 
         Columns are what `results` has: task, profile, rule, seed, test_loss (the task's loss), energy_J, ...; "control
         NAME" for each control; and by its dotted key every option in which the runs differ, such as optimizer.lr or
-        rule.K, as the configuration has it: numbers are numbers. What a run does not have is missing.
+        rule.K. Numbers are numbers, quantities in SI units: dt of "1 us" is 1e-6. What a run does not have is missing.
 
         Raises:
             InputError: pandas is not installed.
@@ -66,7 +68,7 @@ class Comparison:
 
         rows = []
         for run, row in zip(self.runs, self.results, strict=True):
-            typed = _flat(run.config.to_plain())
+            typed = {**_flat(run.config.to_plain()), **_numbers(run.config)}
             options = {key: typed.get(key, text) for key, text in row.pop("options").items()}
             controls = {f"control {name}": loss for name, loss in row.pop("controls").items()}
             rows.append({**row, **controls, **options})
@@ -95,6 +97,17 @@ class Comparison:
         tuning = [one.to_dict() for one in self.tuning]
         notes = [*sentences(tuning), *chosen(tuning)]
         return table([run.record for run in self.runs], repr(self), self.failed, notes)
+
+
+def _numbers(section: BaseModel, before: str = "") -> dict[str, int | float]:
+    """Return the numbers of a configuration by dotted key, quantities in SI units."""
+    found: dict[str, int | float] = {}
+    for key, value in dict(section).items():
+        if isinstance(value, BaseModel):
+            found |= _numbers(value, f"{before}{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[f"{before}{key}"] = value
+    return found
 
 
 def _flat(plain: Mapping[str, Any], before: str = "") -> dict[str, Any]:
