@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.wrong_inputs import place
 from benchmarks.wrong_inputs.case import Answer, Case, answered, content, faults
 
-MOST_S = 30
+MOST_S = 120
 """Longer than any refusal takes: what is not refused by then works."""
 
 

@@ -69,11 +69,14 @@ class Begun:
         """Return what a finished run left.
 
         Raises:
-            InputError: it has not finished, its newest checkpoint is not that of its end, or its configuration, metrics
-                or result have changed since, and their copies with them: what goes on would pass them off as whole.
+            InputError: it has not finished, or has diverged, its newest checkpoint is not that of its end, or its
+                configuration, metrics or result have changed since, and their copies with them: what goes on would pass
+                them off as whole.
         """
-        result = record.result
-        if result is None or record.manifest["status"] != "finished":
+        result, status = record.result, record.manifest["status"]
+        if status == "diverged":
+            raise InputError(f"{record.path}: it diverged, and there is nothing to go on from; extend another run")
+        if result is None or status != "finished":
             raise InputError(f"{record.path}: it has not finished; go on with: neuroanp resume {record.path}")
         if lost := record.lost((CONFIG, METRICS, RESULT)):
             raise InputError(f"{record.path}: not as it was when it ended; repeat it, or extend another run", lost)
