@@ -31,6 +31,9 @@ def test_they_hear_updates_evaluations_checkpoints_and_the_end_and_change_nothin
     assert evaluated == run.metrics.series("test_loss")[1][1:]
     assert heard[-1].result["test_loss"] == run.result["test_loss"]
     assert heard[-1].path == run.path
+    told = {(one.kind, one.update): dict(one.metrics) for one in heard}
+    assert told["checkpoint", 3] == told["update", 3]
+    assert told["checkpoint", 3]["train_loss"] > 0
 
 
 def test_one_can_stop_the_run_which_goes_on_to_the_same_end(tmp_path):
