@@ -37,7 +37,7 @@ def extend(
 
     Args:
         run: a finished run, or its directory. updates: how many more. runs: the store; None: that of the run.
-        force, report, progress, argv, how: as of `train`.
+        force, report, progress, argv, **how: as of `train`.
 
     Returns: the new run, with its result.
 
@@ -49,11 +49,12 @@ def extend(
     >>> import neuroanp as na
     >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
     >>> tiny = {"task": task, "network": {"hidden": 4}, "training": {"updates": 2, "batch": 2, "controls": False}}
+    >>> tiny["optimizer"] = {"schedule": "constant"}
     >>> with TemporaryDirectory() as folder:
     ...     said = {"report": False, "progress": False}
     ...     longer = extend(na.train(tiny, runs=folder, **said), updates=2, **said)
     ...     whole = na.train(tiny, updates=4, runs=folder, **said)
-    >>> longer.result["updates"], longer.result["test_loss"] == whole.result["test_loss"]
+    ...     longer.result["updates"], longer.result["test_loss"] == whole.result["test_loss"]
     (4, True)
     """
     from neuroanp.training.extending import extended
