@@ -40,6 +40,15 @@ def opening(label: str, directory: str, absent: str = "no such file") -> Iterato
         raise InputError(f"{label}: cannot be opened ({getattr(error, 'strerror', None) or error})") from None
 
 
+def no_directory(path: Path) -> str:
+    """Say what stands where a directory is wanted: nothing, or a file.
+
+    >>> no_directory(Path("/dev/null")), no_directory(Path("/nothing"))
+    ('a file, not a directory', 'no such directory')
+    """
+    return "a file, not a directory" if path.exists() else "no such directory"
+
+
 def not_utf8(raw: bytes, at: int, label: str) -> InputError:
     """Return the error that names the line and the byte at a position, which is no UTF-8.
 
@@ -59,13 +68,13 @@ def real(path: str | Path) -> Path:
     return Path(os.path.realpath(path))  # Path.resolve raises a RuntimeError for a circle, in Python 3.11 and 3.12
 
 
-def read_regular(path: str | Path, limit: int, remedy: str = "name a file") -> bytes:
+def read_regular(path: str | Path, limit: int, remedy: str = "name a file", label: str | None = None) -> bytes:
     """Return the bytes of a regular file, `limit` + 1 at most: one more than allowed shows that it is too large.
 
     Args:
         path: the file; links are followed.
         limit: bytes that are allowed.
-        remedy: what the message about a pipe, a socket or a device ends with.
+        remedy: what the message about a pipe, a socket or a device ends with. label: what it calls the file.
 
     Raises:
         InputError: it is there, and neither a file nor a directory.
@@ -76,10 +85,10 @@ def read_regular(path: str | Path, limit: int, remedy: str = "name a file") -> b
     ...
     neuroanp.errors.InputError: /dev/null: not a regular file; name a file
     """
-    _check_regular(os.stat(path).st_mode, path, remedy)  # to open a device may already act on it
+    _check_regular(os.stat(path).st_mode, label or path, remedy)  # to open a device may already act on it
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe with no writer would wait for ever
     try:
-        _check_regular(os.fstat(handle).st_mode, path, remedy)  # it may be another one by now
+        _check_regular(os.fstat(handle).st_mode, label or path, remedy)  # it may be another one by now
         with os.fdopen(handle, "rb", closefd=False) as file:
             # no more than there is: a read of `limit` would take that much memory first
             return file.read(min(limit, os.fstat(handle).st_size) + 1)

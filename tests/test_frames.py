@@ -13,7 +13,7 @@ TASK = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
 TINY = {"task": TASK, "network": {"hidden": 4}, "training": {"updates": 2, "batch": 2, "log_every": 1}}
 
 
-def test_rows_have_what_differs_as_numbers_and_what_a_run_lacks_is_missing(tmp_path):
+def test_rows_have_what_differs_as_numbers_and_what_a_run_lacks_is_missing(tmp_path, in_turn):
     pytest.importorskip("pandas")
     rules = [{"name": "anp", "K": 2}, {"name": "anp", "K": 3, "gamma": 0.5}, "bptt"]
     found = na.compare(TINY, rules=rules, seeds=[4], runs=tmp_path, report=False, progress=False, workers=1)
@@ -46,3 +46,14 @@ def test_what_was_tuned_has_a_column_though_all_came_to_the_same_value(tmp_path,
     )
     assert {one.chosen["optimizer.lr"] for one in found.tuning if one.chosen} == {1e-3}
     assert found.to_dataframe()["optimizer.lr"].tolist() == [1e-3, 1e-3]
+
+
+def test_quantities_are_numbers_in_si_and_words_stay(tmp_path, in_turn):
+    pytest.importorskip("pandas")
+    axes = {"dt": ["1 us", "2 us"], "optimizer.name": ["sgd", "adam"]}
+    found = na.compare(
+        TINY, rules={"name": "anp"}, seeds=1, axes=axes, runs=tmp_path, report=False, progress=False, workers=1
+    )
+    frame = found.to_dataframe()
+    assert frame["dt"].tolist() == [1e-6, 1e-6, 2e-6, 2e-6]
+    assert frame["optimizer.name"].tolist() == ["sgd", "adam"] * 2

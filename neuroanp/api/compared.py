@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import BaseModel
+
 from neuroanp.api.run import Run
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ class Comparison:
 
         Columns are what `results` has: task, profile, rule, seed, test_loss (the task's loss), energy_J, ...; "control
         NAME" for each control; and by its dotted key every option in which the runs differ or that was tuned, such as
-        optimizer.lr or rule.K, as the configuration has it: numbers are numbers. What a run does not have is missing.
+        optimizer.lr or rule.K. Numbers are numbers, quantities in SI units: dt of "1 us" is 1e-6. What a run does not
+        have is missing.
 
         Raises:
             InputError: pandas is not installed.
@@ -66,7 +69,7 @@ class Comparison:
         rows: list[dict[str, Any]] = []
         tuned = {key for one in self.tuning for key in one.grid}
         for run, row in zip(self.runs, self.results, strict=True):
-            typed = _flat(run.config.to_plain())
+            typed = {**_flat(run.config.to_plain()), **_numbers(run.config)}
             # What was tuned may have come to the same value everywhere, and is what one looks for all the same.
             same = {key: typed[key] for key in sorted(tuned) if key in typed}
             options = same | {key: typed.get(key, text) for key, text in row.pop("options").items()}
@@ -99,6 +102,17 @@ class Comparison:
         if self.ablation:
             return ablated(records, repr(self), self.failed)
         return table(records, repr(self), self.failed, notes)
+
+
+def _numbers(section: BaseModel, before: str = "") -> dict[str, int | float]:
+    """Return the numbers of a configuration by dotted key, quantities in SI units."""
+    found: dict[str, int | float] = {}
+    for key, value in dict(section).items():
+        if isinstance(value, BaseModel):
+            found |= _numbers(value, f"{before}{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[f"{before}{key}"] = value
+    return found
 
 
 def _flat(plain: Mapping[str, Any], before: str = "") -> dict[str, Any]:

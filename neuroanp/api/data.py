@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
 from hashlib import sha256
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +27,7 @@ from neuroanp.tasks.arrays import NAMES, digest_of, problems_of
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.arguments import names, path_of, switch, whole
 from neuroanp.training.presented import as_numbers
+from neuroanp.yaml_io import display
 
 if TYPE_CHECKING:
     from neuroanp.tasks.protocol import Batch, Task
@@ -144,12 +148,16 @@ def task(X: Any, Y: Any = None, *, target: Any = None, runs: Anywhere = "runs", 
     root = path_of("runs", runs)
     if _is_frame(X):
         return _of_frame(X, Y, target, root, options)
+    if isinstance(X, str | PathLike):
+        raise InputError(
+            f"X: a path; of a file make the section task={{'name': 'table', 'path': {str(X)!r:.80}, 'target': ...}}"
+        )
     if target is not None:
         raise InputError("target: names a column of a data frame; of arrays give Y")
     values = as_numbers(X, "X", "(T, B, I) or (R, I)")
     if values.ndim == 3:
         return _of_sequences(values, Y, root, options)
-    if values.ndim != 2:
+    if values.ndim != 2 or not values.size:
         raise InputError(f"X: shape {values.shape}; give (T, B, I), steps, sequences, values, or (R, I), rows")
     return _of_rows(values, Y, root, options)
 
@@ -190,10 +198,9 @@ def _of_sequences(X: np.ndarray, Y: Any, root: Path, options: Mapping[str, Any])
         raise InputError("X, Y: no sequences to learn", problems)
     from safetensors.numpy import save
 
-    path = _written(root, save(arrays), digest_of(arrays), ".safetensors")
-    section: dict[str, Any] = {"name": "arrays", "path": str(path)}
-    section |= {} if classes is None else {"classes": classes}
-    return _made(section | ({"loss": given["loss"]} if "loss" in given else {}))
+    section: dict[str, Any] = {"name": "arrays"} | ({} if classes is None else {"classes": classes})
+    section |= {"loss": given["loss"]} if "loss" in given else {}
+    return _made(root, section, save(arrays), digest_of(arrays), ".safetensors")
 
 
 def _targets(
@@ -201,7 +208,7 @@ def _targets(
 ) -> tuple[np.ndarray, list[str] | None, bool]:
     """Return targets (T, B, O), the names of classes or None, and whether there is one for each sequence."""
     T, B = shape[:2]
-    y = Y.to_numpy() if _is_series(Y) else np.asarray(Y)
+    y = _as_given(Y, what)
     words = y.dtype.kind in "US" or (y.dtype.kind == "O" and all(isinstance(one, str) for one in y.ravel()))
     single = y.shape == (B,)
     if labels is None and not words and single and y.dtype.kind in "biu":
@@ -223,6 +230,16 @@ def _targets(
     numbers = as_numbers(y, what, "(T, B, O), (T, B) or (B,)")
     whole_shape = numbers if numbers.ndim == 3 else numbers[..., None]
     return np.broadcast_to(whole_shape, (T, B, whole_shape.shape[-1])), None, single
+
+
+def _as_given(Y: Any, what: str) -> np.ndarray:
+    """Return targets as an array of whatever they are, numbers or labels."""
+    if _is_series(Y):
+        return Y.to_numpy()
+    try:
+        return np.asarray(Y)
+    except ValueError:
+        raise InputError(f"{what}: its parts differ in length; give one target, or row of targets, for each") from None
 
 
 def _in_order(label: str) -> tuple[bool, float, str]:
@@ -264,7 +281,7 @@ def _of_rows(X: np.ndarray, Y: Any, root: Path, options: Mapping[str, Any]) -> O
     columns = {f"x{k}": x.tolist() for k, x in enumerate(X.T)}
     told: dict[str, list[Any]] = {}
     if Y is not None:
-        y = Y.to_numpy() if _is_series(Y) else np.asarray(Y)
+        y = _as_given(Y, "Y")
         if y.ndim not in (1, 2) or len(y) != len(X):
             raise InputError(f"Y: shape {y.shape}, and X has {len(X)} rows; give (R,) or (R, O)")
         if y.dtype.kind in "biu" and y.ndim == 1 and options.get("labels") is None:
@@ -301,9 +318,9 @@ def _of_table(columns: Mapping[str, list[Any]], told: list[str], root: Path, opt
     data = text.getvalue().encode()
     if len(data) > MOST_BYTES:
         raise InputError(f"X: {len(data) >> 20} MiB as a table, at most {MOST_BYTES >> 20}; give fewer rows or columns")
-    path = _written(root, data, sha256(data).hexdigest(), ".csv")
     target = told[0] if len(told) == 1 else told
-    return _made({"name": "table", "path": str(path), "target": target, **options})
+    section = {"name": "table", "target": target, **options}
+    return _made(root, section, data, sha256(data).hexdigest(), ".csv")
 
 
 def _cells(name: str, column: list[Any]) -> list[str]:
@@ -325,19 +342,44 @@ def _cells(name: str, column: list[Any]) -> list[str]:
     return cells
 
 
-def _written(root: Path, data: bytes, digest: str, ending: str) -> Path:
+def _made(root: Path, options: Mapping[str, Any], data: bytes, digest: str, ending: str) -> OwnTask:
+    """Write data into the store, and return the task of them; InputError tells of all that is wrong, and none stay."""
     path = root / FOLDER / f"{digest[:16]}{ending}"
+    section = {"name": options["name"], "path": str(path), **options}
     with said(path):
-        if not path.is_file() or path.read_bytes() != data:
+        there = path.is_file() and path.read_bytes() == data
+        if not there:
             check_root(root)
+            new = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, data)
-    return path
+    try:
+        return OwnTask(section, _task_of(section))
+    except InputError as error:
+        if not there:
+            path.unlink()
+            for folder in new:  # those that were made for it; another process may have put something there
+                with suppress(OSError):
+                    folder.rmdir()
+        raise _told(error, display(path)) from None
 
 
-def _made(section: Mapping[str, Any]) -> OwnTask:
-    """Return the task of a section; InputError tells of all that is wrong with its options or its data."""
+def _task_of(section: Mapping[str, Any]) -> Task:
     from neuroanp.training.configure import configure
 
     config = configure({"task": dict(section)})
-    return OwnTask(dict(section), TASKS.get(config.task_name)(config.task))
+    return TASKS.get(config.task_name)(config.task)
+
+
+def _told(error: InputError, label: str) -> InputError:
+    """Return an error about a written table as one about the data in memory: rows from 0 in the place of lines."""
+
+    def said(text: str) -> str:
+        text = re.sub(rf"{re.escape(label)}:(\d+)", lambda found: _row(int(found[1])), text).replace(label, "X")
+        return text.removeprefix("the configuration: ").removeprefix("configuration: ").removeprefix("task.")
+
+    return InputError(f"{said(error.message)}; no task was made", [said(line) for line in error.problems])
+
+
+def _row(line: int) -> str:
+    return "X" if line < 2 else f"X, row {line - 2}"

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from neuroanp.api.run import Anywhere, Progress, Run, opened, train
 from neuroanp.api.telling import noted
+from neuroanp.errors import InputError
+
+
+def _says_updates(how: Mapping[str, Any]) -> bool:
+    training, overrides = (how.get(key) for key in ("training", "overrides"))
+    said = {**(training if isinstance(training, Mapping) else {})}
+    return "updates" in said or (isinstance(overrides, Mapping) and "training.updates" in overrides)
 
 
 @noted
@@ -36,7 +43,7 @@ def extend(
 
     Raises:
         InputError: the run has not finished, was made by other code, ends with a refit or with weights written back,
-            or its profile or data have changed. RunError: as of `train`.
+            or its profile or data have changed; or `how` says another number of updates. RunError: as of `train`.
 
     >>> from tempfile import TemporaryDirectory
     >>> import neuroanp as na
@@ -52,6 +59,8 @@ def extend(
     """
     from neuroanp.training.extending import extended
 
+    if _says_updates(how):
+        raise InputError("updates: training.updates says it too, and is that of the whole run; leave it out")
     record = opened(run)
     store = record.path.parent if runs is None else runs
     return train(extended(record, updates), runs=store, force=force, report=report, progress=progress, argv=argv, **how)

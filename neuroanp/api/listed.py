@@ -74,7 +74,7 @@ def chosen(
     for name in _several(status) or ():
         if name not in STATUSES:
             raise InputError(
-                f"--status: there is no '{name}'{did_you_mean(name, STATUSES)}; there are: {', '.join(STATUSES)}"
+                f"--status: there is no '{name}'{did_you_mean(name, STATUSES)} (there are: {', '.join(STATUSES)})"
             )
     conditions = [where] if isinstance(where, str) else [*where]
     choice = Choice(
@@ -83,7 +83,7 @@ def chosen(
         [Condition.of(text) for text in conditions],
     )  # fmt: skip
     ordered([], sort)  # a key that nothing has is told before a store is read
-    root = Path(fspath(store))
+    root = _path("store", store)
     found, known = listing(root), labels.of_runs(labels.read(root))
     rows = [row | {"label": known.get(row["name"])} for row in ordered(choice.of(found.rows), sort)]
     return Listing(rows, found.broken, found.read)
@@ -107,7 +107,7 @@ def run_facts(run: Anywhere) -> dict[str, Any]:
     >>> facts["status"], facts["passes"], facts["damage"]
     ('finished', 2, [])
     """
-    path = begun(Path(fspath(run)))
+    path = begun(_path("run", run))
     record = RunDir.open(path, check_code=False, quiet=True)
     row = facts(path)
     fields = record.manifest
@@ -117,6 +117,12 @@ def run_facts(run: Anywhere) -> dict[str, Any]:
         "checkpoints": [one.name for one in record.checkpoints()], "log": fields["log"], "damage": record.damage(),
         "config": record.config_text,
     }  # fmt: skip
+
+
+def _path(what: str, given: Any) -> Path:
+    if not isinstance(given, str | PathLike) or not str(given):
+        raise InputError(f"{what}: {given!r:.80} is no path; pass text or a pathlib.Path")
+    return Path(fspath(given))
 
 
 def _several(given: Names) -> Sequence[str] | None:

@@ -13,7 +13,9 @@ from neuroanp.api.run import Anywhere, Run, loaded, place_of
 from neuroanp.api.telling import noted
 from neuroanp.comparing import record as comparison
 from neuroanp.errors import InputError
+from neuroanp.files import no_directory
 from neuroanp.records.manifest import is_there
+from neuroanp.records.places import check_file
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import Store
 from neuroanp.training.arguments import LARGEST_SEED, names, path_of, whole
@@ -53,6 +55,8 @@ def characterize(
     from neuroanp.reporting.characterization import render
 
     place = None if output is None else path_of("output", output)
+    if place is not None:
+        check_file(place)
     seed, devices = whole("seed", seed, 0, LARGEST_SEED), whole("devices", devices, 2, 1_000_000)
     found = measure(loaded(profile), seed=seed, devices=devices, only=None if only is None else names("only", only))
     if place is not None:
@@ -69,7 +73,7 @@ def report(paths: Any, output: Anywhere | None = None) -> Path:
         output: the file; report.html in the first directory if not given.
 
     Raises:
-        InputError: no such directory, or no run with a result in it; or the file cannot be written.
+        InputError: there is no such run, or none with a result; or the file cannot be written.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -84,8 +88,8 @@ def report(paths: Any, output: Anywhere | None = None) -> Path:
     records: list[RunDir] = []
     for path in places:
         if not path.is_dir():
-            there = "not a directory" if path.exists() else "no such directory"
-            raise InputError(f"{path}: {there}; name a run that `neuroanp train` made, or the folder of several")
+            remedy = "name a run that `neuroanp train` made, or the folder of several"
+            raise InputError(f"{path}: {no_directory(path)}; {remedy}")
         if is_there(path):
             records.append(RunDir.open(path, check_code=False))
         elif comparison.is_there(path):
@@ -101,7 +105,10 @@ def report(paths: Any, output: Anywhere | None = None) -> Path:
     if not records:
         remedy = f"go on with: neuroanp resume {without[0]}" if without else "train one, or name another directory"
         raise InputError(f"{', '.join(map(str, places))}: no run with a result; {remedy}")
-    page = places[0] / "report.html" if output is None else path_of("output", output)
+    if output is None:
+        return render(records, places[0] / "report.html", None, tuning=tuning)
+    page = path_of("output", output)
+    check_file(page)
     return render(records, page, None, tuning=tuning)
 
 

@@ -96,22 +96,18 @@ def remove_runs(
         removal = planned([store / row["name"] for row in filters.chosen(store, *given).rows])
     rows = [{"run": str(run), "bytes": size} for run, size in removal.runs.items()]
     size = format_quantity(removal.bytes, "B", digits=3)
+    asks = not (yes or dry_run) and bool(rows)
+    if asks and not sys.stdin.isatty():
+        raise InputError("nobody is there to ask; add --yes to remove, or --dry-run to see")
     if not json:
         show(*(f"{row['run']}" for row in rows[:SHOWN]), *([f"and {len(rows) - SHOWN} more"] * (len(rows) > SHOWN)))
     if dry_run or not rows:
         _removed(rows, size, json, "would be removed" if rows else "removed", False)
         return
-    if not yes:
-        _ask(f"remove {_count(rows)} ({size}) for good?")
+    if asks:
+        typer.confirm(f"remove {_count(rows)} ({size}) for good?", abort=True, err=True)
     carry_out(removal, argv())
     _removed(rows, size, json, "removed", True)
-
-
-def _ask(question: str) -> None:
-    """End the command unless somebody says yes."""
-    if not sys.stdin.isatty():
-        raise InputError("nobody is there to ask; add --yes to remove, or --dry-run to see")
-    typer.confirm(question, abort=True, err=True)
 
 
 def _removed(rows: list[dict[str, Any]], size: str, json: bool, how: str, done: bool) -> None:

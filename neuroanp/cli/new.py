@@ -63,13 +63,17 @@ def config(
         str, typer.Option("--profile", help="Hardware profile.", autocompletion=complete.one("profiles"))
     ] = "ideal",
     rule: options.Rule = None,
+    sets: options.Sets = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Make a config that runs as it stands, with every option beside it, commented out, and what it means."""
+    """Make a config that runs as it stands, with every option beside it, commented out, and what it means.
+
+    What its task needs besides, a table of one's own say, is told: add it by --set, or write it in.
+    """
     from neuroanp.scaffolding import new_config
 
-    _tell("config", name, new_config(name, into, task, profile, rule), json)
+    _tell("config", name, new_config(name, into, task, profile, rule, options.collect(sets)), json)
 
 
 def _package(kind: str, name: str, into: Path, json: bool) -> None:
@@ -81,8 +85,8 @@ def _package(kind: str, name: str, into: Path, json: bool) -> None:
 def _tell(kind: str, name: str, made: "Made", json: bool) -> None:
     files = [str(path) for path in made.files]
     if json:
-        print_json(
-            [{"kind": kind, "name": name, "path": str(made.path), "files": files, "commands": made.commands}]
-        )  # fmt: skip
+        told = {"path": str(made.path), "files": files, "commands": made.commands, "lacking": made.lacking}
+        print_json([{"kind": kind, "name": name, **told}])
         return
-    show(*files, "", *(f"    {command}" for command in made.commands))
+    first = [f"before it runs: {line}" for line in made.lacking]
+    show(*files, "", *first, *(f"    {command}" for command in made.commands))

@@ -18,6 +18,7 @@ from neuroanp.errors import DivergedError, InputError, RunError, all_of
 if TYPE_CHECKING:
     from neuroanp.api import Comparison, Run
     from neuroanp.api.comparison import Size
+    from neuroanp.training.config import RunConfig
 
 
 @guarded
@@ -76,8 +77,14 @@ def train(
         hardware__without=without,
     )  # fmt: skip
     words: dict[str, Any] = {"task": task, "profile": profile, "rule": rule, "backend": backend, "target": target}
+    given = {"CONFIG": config, "workers": workers, **words, **overrides}
     if dry_run:
-        show_estimate(api.estimate(api.configure(config, overrides, workers=workers, **words)), json)
+        planned = (
+            api.configure(config, overrides, workers=workers, **words)
+            if extend is None
+            else _rest(_extended(extend, updates, given), updates)
+        )
+        show_estimate(api.estimate(planned), json)
         return
     source: Any = config
     heard = []
@@ -85,11 +92,11 @@ def train(
         from neuroanp.training.tensorboard import TensorBoard
 
         heard = [TensorBoard(tensorboard)]
-    if extend is not None:
-        source = _extended(extend, updates, {"CONFIG": config, "workers": workers, **words, **overrides})
-        overrides, words = {}, {}
     said: set[str] = set()
     with progress(not no_progress, quiet=json or no_progress, said=said) as report_to:
+        if extend is not None:
+            source = _extended(extend, updates, given)
+            overrides, words = {}, {}
         try:
             run = api.train(
                 source, overrides=overrides, runs=runs, force=force, report=not no_report, progress=report_to or False,
@@ -100,7 +107,7 @@ def train(
     _end_one(run, json, None if json or no_progress else said, no_report)
 
 
-def _extended(run: Path, updates: int | None, said: Mapping[str, Any]) -> Any:
+def _extended(run: Path, updates: int | None, said: Mapping[str, Any]) -> "RunConfig":
     """Return the configuration that goes on from a run; nothing else may be said beside how many updates."""
     from neuroanp.records.finding import found
     from neuroanp.records.run_dir import RunDir
@@ -112,6 +119,12 @@ def _extended(run: Path, updates: int | None, said: Mapping[str, Any]) -> Any:
     if updates is None:
         raise InputError("--extend: say how many updates more, e.g. --updates 500")
     return extended(RunDir.open(found(run), check_code=False), updates)
+
+
+def _rest(config: "RunConfig", updates: int | None) -> "RunConfig":
+    """Return what is left to do of a run that goes on, as a run of its own: what it takes is the same."""
+    training = config.training.model_copy(update={"updates": updates, "extends": None})
+    return config.model_copy(update={"training": training})
 
 
 @guarded

@@ -96,7 +96,8 @@ def _each(option: str, given: Sequence[T] | None, usual: Sequence[T]) -> Sequenc
     if given is None:
         return usual
     if not given or len(set(given)) < len(given):
-        raise InputError(f"{option}: {'nothing is in it' if not given else 'a number is in it twice'}; name each once")
+        wrong = "nothing is in it; name one at least" if not given else "a number is in it twice; name each once"
+        raise InputError(f"{option}: {wrong}")
     return given
 
 

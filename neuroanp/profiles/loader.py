@@ -60,7 +60,13 @@ def load(name: str | Path) -> HardwareProfile:
     (2.5e-05, 'differential')
     """
     path = profile_path(name)
-    return _build(*_resolve(read(path), path.parent, (real(path),)))
+    document = read(path)
+    if "task" in document.data and not {"meta", "extends"} & {*document.data}:
+        raise InputError(
+            f"{document.label}: the config of a run, for it names a task; profiles have meta, conductance, array, ...; "
+            f"to train with it: neuroanp train {document.label}"
+        )
+    return _build(*_resolve(document, path.parent, (real(path),)))
 
 
 def loads(text: str, label: str = "profile") -> HardwareProfile:

@@ -24,6 +24,8 @@ _REFUSED = (
     errno.ENAMETOOLONG,
     errno.ELOOP,
     errno.EEXIST,
+    errno.EISDIR,
+    errno.ENOTEMPTY,
 )
 
 
@@ -125,11 +127,23 @@ def said(path: Path, elsewhere: str = ELSEWHERE, again: str = AGAIN) -> Iterator
                 f"Free some space, or {elsewhere}, and {again}"
             ) from error
         if error.errno in _REFUSED:
+            other = elsewhere.removesuffix(" for the runs")
+            if (what := _in_the_way(path, error)) is not None:
+                raise InputError(f"{path}: {what}; {other}") from error
             raise InputError(
-                f"{path}: not accessible ({reason}); check that {path.parent} exists and is yours, "
-                f"or {elsewhere.removesuffix(' for the runs')}"
+                f"{path}: not accessible ({reason}); check that {path.parent} exists and is yours, or {other}"
             ) from error
         raise RunError(f"{path}: the system reports '{reason}'; check the disk, then {again}") from error
+
+
+def _in_the_way(path: Path, error: OSError) -> str | None:
+    """Say what stands where a file or a folder is wanted; None where it is something else."""
+    if error.errno in (errno.EISDIR, errno.ENOTEMPTY) and path.is_dir():
+        return "a folder is there, no file"
+    there = next((part for part in (path, *path.parents) if os.path.lexists(part)), path)
+    if error.errno in (errno.EEXIST, errno.ENOTDIR) and there.is_file():
+        return f"{there} is a file, no folder"
+    return None
 
 
 def _write_new(path: Path, data: bytes, flush: bool) -> None:

@@ -76,7 +76,7 @@ def check_key(key: str, option: str, known: Sequence[str]) -> None:
     """Raise InputError for a key that no run has; inside score and controls a run may have any."""
     first = key.partition(".")[0]
     if first not in known or (first != key and first not in ("score", "controls")):
-        raise InputError(f"{option}: there is no '{key}'{did_you_mean(key, known)}; there are: {', '.join(known)}")
+        raise InputError(f"{option}: there is no '{key}'{did_you_mean(key, known)} (there are: {', '.join(known)})")
 
 
 def since_of(text: str, now: datetime) -> datetime:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroanp.errors import InputError, NeuroanpError
-from neuroanp.files import read_regular
+from neuroanp.files import no_directory, read_regular
 from neuroanp.records import manifest as manifests
 from neuroanp.records.atomic import said, write_bytes
 from neuroanp.records.copies import FOLDER as COPIES
@@ -184,7 +184,7 @@ def _names(root: Path) -> tuple[list[str], list[str]]:
     """Return the names of the directories of a store, and of links in it; those that begin with a dot are left out."""
     with said(root):
         if not root.is_dir():
-            raise InputError(f"{root}: no such directory; name a store, such as the folder given with --runs")
+            raise InputError(f"{root}: {no_directory(root)}; name a store, such as the folder given with --runs")
         with os.scandir(root) as entries:
             there = [entry for entry in entries if not entry.name.startswith(".")]
             folders = sorted(entry.name for entry in there if _is_dir(entry))

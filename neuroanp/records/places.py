@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from neuroanp.errors import InputError
+from neuroanp.files import no_directory
 from neuroanp.records.atomic import FULL, flush_directory, said
 
 NAME_OF_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -20,8 +21,13 @@ def check_name(name: str, what: str) -> None:
         raise InputError(f"'{name}' cannot be {what}; take letters, digits, '.', '_', '-', at most 100")
 
 
-def check_root(root: Path) -> None:
+ELSEWHERE = "choose another --runs DIR"
+
+
+def check_root(root: Path, remedy: str = ELSEWHERE) -> None:
     """Check that runs can be written below `root`, which is not made yet if it is missing.
+
+    Args: root: the folder. remedy: what a message ends with.
 
     Raises:
         InputError: part of its path is a file, or may not be written to; the message names that part.
@@ -36,9 +42,31 @@ def check_root(root: Path) -> None:
         there = there.parent
     with said(root):
         if not there.is_dir():
-            raise InputError(_in_the_way(root, there, "is no directory"))
+            raise InputError(_in_the_way(root, there, "is no directory", remedy))
         if not os.access(there, os.W_OK | os.X_OK):
-            raise InputError(_in_the_way(root, there, "may not be written to"))
+            raise InputError(_in_the_way(root, there, "may not be written to", remedy))
+
+
+def check_file(path: Path) -> None:
+    """Check that a file can be written, before what it is to hold is computed; its folder must be there.
+
+    Raises:
+        InputError: a folder has its name, or there is no folder to write it into, or that may not be written to.
+
+    >>> check_file(Path("/dev/null/page.html"))
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: /dev/null/page.html: /dev/null is a file, not a directory; name another place
+    """
+    folder = path.parent
+    with said(path):
+        if path.is_dir():
+            raise InputError(f"{path}: a folder is there, no file; name a file, e.g. {path / 'page.html'}")
+        if not folder.is_dir():
+            there = "make it, or " * (not folder.exists())
+            raise InputError(f"{path}: {folder} is {no_directory(folder)}; {there}name another place")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(f"{path}: {folder} may not be written to; name another place")
 
 
 def make(root: Path) -> None:
@@ -82,7 +110,7 @@ def rename(building: Path, final: Path) -> None:
         flush_directory(final.parent)
 
 
-def _in_the_way(root: Path, there: Path, why: str) -> str:
+def _in_the_way(root: Path, there: Path, why: str, remedy: str = ELSEWHERE) -> str:
     what = "cannot be written to" if there == root else "cannot be made"
     name = there if there != Path() else there.resolve()
-    return f"{root}: {what}: {name} {why}; choose another --runs DIR"
+    return f"{root}: {what}: {name} {why}; {remedy}"

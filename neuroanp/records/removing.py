@@ -87,7 +87,7 @@ def _problem(run: Path) -> str | None:
         return f"{run}: a link, which is not followed; name {os.path.realpath(run)}, or remove the link"
     if run.name in ("", ".."):
         return f"{run}: write the name of the run's directory"
-    return None if is_there(run) else f"{run}: no run directory"
+    return None if is_there(run) else f"{run}: no run directory (neuroanp runs list shows those of a store)"
 
 
 def _in_use(run: Path) -> str | None:

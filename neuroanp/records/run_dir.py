@@ -43,6 +43,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.errors import InputError
+from neuroanp.files import no_directory
 from neuroanp.records import checkpoints, copies, lock, mending
 from neuroanp.records import manifest as manifests
 from neuroanp.records.arrays import ArrayFiles, file_of
@@ -135,7 +136,7 @@ class RunDir:
         with said(path):
             is_directory, has_manifest = path.is_dir(), manifests.is_there(path)
         if not is_directory:
-            raise InputError(f"{path}: no such directory; name one that `neuroanp train` made{near(path)}")
+            raise InputError(f"{path}: {no_directory(path)}; name one that `neuroanp train` made{near(path)}")
         if not has_manifest:
             raise InputError(
                 f"{path}: not a run directory (it has no manifest.json, nor its copy); name one that "
@@ -186,6 +187,11 @@ class RunDir:
         """Say of each sealed file that is not as it was written what is wrong and what is taken instead."""
         problems = [self._manifest_problem, *map(self._problem, self._seals)]
         return [problem for problem in problems if problem is not None]
+
+    def lost(self, names: Sequence[str]) -> list[str]:
+        """Say which of some sealed files are not as they were written, nor their copies."""
+        found = [copies.take(self.path, name, self._seals[name], mending.MOST) for name in names if name in self._seals]
+        return [one.problem for one in found if one.problem is not None and one.place.parent == self.path]
 
     def update(self, **fields: Any) -> None:
         """Change fields of the manifest, atomically, keeping all others; what was written since is sealed with it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -30,21 +30,25 @@ SERVER = "# yaml-language-server: $schema={}"
 
 
 def new_config(
-    name: str, into: Path = Path(), task: str = "copy", profile: str = "ideal", rule: str | None = None
-) -> Made:
-    """Write the config `into`/`name`.yaml, which runs as it stands.
+    name: str, into: Path = Path(), task: str = "copy", profile: str = "ideal", rule: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Made:  # fmt: skip
+    """Write the config `into`/`name`.yaml, which runs as it stands; what it needs besides, a table say, is told.
 
     Args:
         name: of the file. into: its folder, which is made if it is missing; the schema for editors is written beside
             it. task, profile, rule: what it says; options of these are all in it, at their defaults.
+        overrides: values by dotted key, which it says too.
 
     Raises:
         InputError: a name is none, or there is such a file already.
     """
+    from neuroanp.profiles.loader import load
     from neuroanp.scaffolding.schema import schema
     from neuroanp.tasks.protocol import TASKS
     from neuroanp.training.configure import configure
     from neuroanp.training.filling import METHODS
+    from neuroanp.yaml_io import parse
 
     check_name(name)
     for kind, given, known in (("task", task, TASKS.names()), ("rule", rule, METHODS.names())):
@@ -53,19 +57,40 @@ def new_config(
     path = Path(into) / f"{name}.yaml"
     if os.path.lexists(path):
         raise InputError(f"{path}: exists already; choose another name, or another folder with --into")
-    config = configure(task=task, profile=profile, rule=rule)
-    editors = path.with_name(SCHEMA)
+    load(profile)
+    config = configure(None, overrides, task=task, profile=profile, rule=rule)
+    text, editors = config_text(config, name, [*(overrides or {})]), path.with_name(SCHEMA)
+    if overrides and configure(parse(text, str(path)).data) != config:
+        raise InputError(
+            f"--set {', '.join(overrides)}: a new config has no place for all of it; write it in afterwards"
+        )
     with said(path, OTHER_PLACE, REPEAT):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.path.lexists(editors):
             write_text(editors, json.dumps(schema("config"), ensure_ascii=False) + "\n", OTHER_PLACE, REPEAT)
-        write_text(path, config_text(config, name), OTHER_PLACE, REPEAT)
-    return Made(path, [path, editors], [f"neuroanp train {path} --dry-run", f"neuroanp train {path}"])
+        write_text(path, text, OTHER_PLACE, REPEAT)
+    commands = [f"neuroanp train {path} --dry-run", f"neuroanp train {path}"]
+    return Made(path, [path, editors], commands, _lacking(config))
 
 
-def config_text(config: RunConfig, name: str) -> str:
-    """Return a config as YAML, every option with its meaning; those that need not be said are commented out."""
+def _lacking(config: RunConfig) -> tuple[str, ...]:
+    """Say what a task needs besides its name, such as a file of one's own."""
+    from neuroanp.tasks.protocol import TASKS
+
+    try:
+        TASKS.get(config.task_name)(config.task)
+    except InputError as error:
+        return error.problems or (error.message,)
+    return ()
+
+
+def config_text(config: RunConfig, name: str, said: Sequence[str] = ()) -> str:
+    """Return a config as YAML, every option with its meaning; those that need not be said are commented out.
+
+    Args: config, name: what it says, and what it is called. said: dotted keys that stand open besides.
+    """
     fields = type(config).model_fields
+    open_ = {key: [parts[1] for parts in map(_parts, said) if len(parts) > 1 and parts[0] == key] for key in fields}
     plain: dict[str, Any] = config.to_plain()
     lines = [
         SERVER.format(SCHEMA),
@@ -73,17 +98,23 @@ def config_text(config: RunConfig, name: str) -> str:
         f"#   neuroanp train {name}.yaml",
         f"#   neuroanp compare {name}.yaml --profiles ideal,pcm --seeds 3",
         "# Wrong keys, units and values are told with their lines. What there is: neuroanp tasks|rules|profiles list",
-        *_section("task", config.task, {"name": config.task_name, **plain["task"]}, ("name",)),
+        *_section("task", config.task, {"name": config.task_name, **plain["task"]}, ("name", *open_["task"])),
         _line("profile", plain["profile"], fields["profile"].description, "", True),
         _line("backend", plain["backend"], fields["backend"].description, "", True),
     ]
     for key in SECTIONS:
         section = dict(config)[key]
-        said = ("name", "preset") if key == "rule" else OPEN.get(key, ())
-        lines += _section(key, section, plain.get(key, {}), said)
+        first = ("name", "preset") if key == "rule" else OPEN.get(key, ())
+        lines += _section(key, section, plain.get(key, {}), tuple(dict.fromkeys([*first, *open_[key]])))
     for key in ("seed", "dt"):
-        lines.append(_line(key, plain[key], fields[key].description, "", key == "seed"))
+        lines.append(_line(key, plain[key], fields[key].description, "", key == "seed" or key in said))
     return "\n".join(lines) + "\n"
+
+
+def _parts(key: str) -> tuple[str, ...]:
+    from neuroanp.yaml_io import key_of
+
+    return tuple(map(str, key_of(key) or (key,)))
 
 
 def _section(key: str, section: BaseModel, plain: Mapping[str, Any], said: tuple[str, ...]) -> Iterator[str]:

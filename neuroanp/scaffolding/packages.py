@@ -59,12 +59,13 @@ class Made:
 
     Args:
         path: the directory of the package, or the config's file. files: all of it, beside one another.
-        commands: what to do next.
+        commands: what to do next. lacking: what has to be said before, a line each.
     """
 
     path: Path
     files: list[Path]
     commands: list[str]
+    lacking: tuple[str, ...] = ()
 
 
 def new_package(kind: str, name: str, into: Path = Path()) -> Made:

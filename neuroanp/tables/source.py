@@ -21,6 +21,7 @@ PACKED = {
     b"PK\x03\x04": "a spreadsheet or a zip archive; save the table as CSV",
     b"\xd0\xcf\x11\xe0": "an old spreadsheet; save the table as CSV",
     b"\x89HDF": "an HDF5 file; save the table as CSV",
+    b"PARE": "an encrypted Parquet file; save it without encryption",
 }
 """What is no text, by its first bytes."""
 BOMS = (
@@ -92,7 +93,7 @@ def decoded(raw: bytes, label: str) -> tuple[str, str]:
 
 def _content(path: Path, label: str) -> bytes:
     with opening(label, "a folder; give the path of a CSV file", f"no such file (looked in {path.absolute().parent})"):
-        raw = read_regular(path, MAX_BYTES, "name a CSV file")
+        raw = read_regular(path, MAX_BYTES, "name a CSV file", label)
     if len(raw) > MAX_BYTES:
         raise InputError(f"{label}: more than the {MAX_BYTES >> 20} MiB allowed; cut it")
     for start, said in PACKED.items():

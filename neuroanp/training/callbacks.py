@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from neuroanp.errors import InputError, RunError
@@ -31,8 +32,8 @@ class Event:
         run: what progress bars call it. path: its directory.
         update: how many updates are done, of how many: `updates`.
         metrics: numbers by name, as in `Run.metrics`: of an update train_loss, update_norm, lr, ...; of an evaluation
-            all columns; None where there is no value.
-        result: at the end, the row that tables show; {} before.
+            all columns; None where there is no value. It cannot be changed.
+        result: at the end, the row that tables show; {} before. It cannot be changed either.
 
     >>> event = Event("update", "one", Path("runs/one"), 3, 10, {"train_loss": 0.5})
     >>> event.update, event.metrics["train_loss"], event.stop()  # outside of a training there is nothing to stop
@@ -47,6 +48,11 @@ class Event:
     metrics: Mapping[str, float | int | None]
     result: Mapping[str, Any] = field(default_factory=dict)
     _stop: StopRequested | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # several callbacks get one event: what one of them changed the others would take for the run's
+        object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
+        object.__setattr__(self, "result", MappingProxyType(dict(self.result)))
 
     def stop(self) -> None:
         """End the run after this update, as Ctrl-C does: it is saved, `train` raises a RunError, `resume` goes on."""
@@ -68,10 +74,32 @@ def callbacks_of(given: Any) -> tuple[Callback, ...]:
     several = [given] if callable(given) else given
     if not isinstance(several, Sequence) or isinstance(several, str):
         raise InputError(f"callbacks: {shown(given)}: pass a list of functions of one event")
-    wrong = [shown(one) for one in several if not callable(one)]
+    wrong = [f"{name_of(one)}: {said}" for one in several if (said := _no_callback(one))]
     if wrong:
-        raise InputError(f"callbacks: {wrong[0]} cannot be called; pass functions of one event")
+        raise InputError("callbacks: pass functions of one event", wrong)
     return tuple(several)
+
+
+def _no_callback(one: Any) -> str | None:
+    """Say why nothing can be told to a thing, before a run begins; None where it can."""
+    if isinstance(one, type):
+        return f"a class; make one of it: {one.__name__}(...)"
+    if not callable(one):
+        return "cannot be called"
+    try:
+        signature(one).bind(Event("update", "", Path(), 0, 0, {}))
+    except TypeError:
+        return f"takes {signature(one)}, and is called with one event"
+    except ValueError:  # a function of C that does not say what it takes
+        return None
+    return None
+
+
+def name_of(one: Any) -> str:
+    """Return what messages call a callback."""
+    if isinstance(one, FunctionType | type):
+        return one.__name__
+    return type(one).__name__ if callable(one) else shown(one)
 
 
 def tell(callbacks: Sequence[Callback], event: Event) -> None:
@@ -80,8 +108,7 @@ def tell(callbacks: Sequence[Callback], event: Event) -> None:
         try:
             one(event)
         except Exception as error:
-            name = one.__name__ if isinstance(one, FunctionType) else type(one).__name__
             raise CallbackError(
-                f"callback {name}: {type(error).__name__}: {str(error)[:300]}, after update {event.update} of "
+                f"callback {name_of(one)}: {type(error).__name__}: {str(error)[:300]}, after update {event.update} of "
                 f"{event.updates}; the run is saved, mend it and go on with: neuroanp resume {event.path}"
             ) from error

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from neuroanp.errors import InputError
+from neuroanp.profiles.schema import HardwareProfile
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.config import RunConfig
 from neuroanp.training.filling import filled
-from neuroanp.yaml_io import Document, Problem, key_of, parse, parse_value, place, problems_in, read, validate
+from neuroanp.yaml_io import Document, Problem, failed, key_of, parse, parse_value, place, problems_in, read, validate
 
 SHORT = ("task", "rule", "perturbation", "encoder", "neuron")
 """Sections that a bare name can stand for: `task: copy` is `task: {name: copy}`."""
@@ -58,7 +59,7 @@ def configure(
         document = _with_override(document, name, value)
     document = filled(document)
     if "task" not in document.data:
-        raise InputError(f"no task; name one with --task or 'task:' in a file (known: {', '.join(TASKS.names())})")
+        raise _without_task(document)
     try:
         return validate(document, RunConfig)
     except InputError:
@@ -66,6 +67,19 @@ def configure(
         if not besides:
             raise
         return validate(document, RunConfig, problems=besides)
+
+
+def _without_task(document: Document) -> InputError:
+    """Return the error of a configuration without a task, which another kind of file may be the reason of."""
+    strange = [name for name in document.data if name not in RunConfig.model_fields]
+    if strange and {*strange} <= {"extends", *HardwareProfile.model_fields}:
+        return InputError(
+            f"{document.label}: a hardware profile (it has {', '.join(strange)}), and no config; train on it with "
+            f"--profile {document.label} beside --task or a config"
+        )
+    said = f"no task; name one with --task or 'task:' in a file (known: {', '.join(TASKS.names())})"
+    others = [problem for problem in problems_in(document, RunConfig) if problem.key in [(name,) for name in strange]]
+    return failed(document, [*others, Problem(("task",), said)]) if others else InputError(said)
 
 
 DECIDING = ("backend", "network", "neuron", "encoder", "target", "dt")
@@ -95,7 +109,7 @@ def _with_word(document: Document, name: str, value: Any) -> Document:
         if name in SHORT and "name" in value:
             there = named(there, value["name"])
         value = {**(there if isinstance(there, Mapping) else {}), **value}
-    return place(document, key, value, _origin(".".join(key), value))
+    return place(document, key, value, _origin(".".join(key), value).removeprefix("--set "))
 
 
 def _with_override(document: Document, name: str, value: Any) -> Document:
@@ -176,7 +190,7 @@ def named(section: Any, name: str) -> dict[str, Any]:
 
 def _document(source: str | Path | Mapping[str, Any] | None) -> Document:
     if source is None:
-        document = Document("the command line", {})
+        document = Document("the configuration", {})
     elif isinstance(source, Mapping):
         document = Document("configuration", dict(source))
     else:

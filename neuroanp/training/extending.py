@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroanp.errors import InputError, RunError
-from neuroanp.records.manifest import BEGUN
-from neuroanp.records.run_dir import RunDir
+from neuroanp.records.manifest import BEGUN, CONFIG
+from neuroanp.records.result import RESULT
+from neuroanp.records.run_dir import METRICS, RunDir
 from neuroanp.training.arguments import whole
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import load_config
@@ -68,11 +69,17 @@ class Begun:
         """Return what a finished run left.
 
         Raises:
-            InputError: it has not finished, or its newest checkpoint is not that of its end.
+            InputError: it has not finished, or has diverged, its newest checkpoint is not that of its end, or its
+                configuration, metrics or result have changed since, and their copies with them: what goes on would pass
+                them off as whole.
         """
-        result = record.result
-        if result is None or record.manifest["status"] != "finished":
+        result, status = record.result, record.manifest["status"]
+        if status == "diverged":
+            raise InputError(f"{record.path}: it diverged, and there is nothing to go on from; extend another run")
+        if result is None or status != "finished":
             raise InputError(f"{record.path}: it has not finished; go on with: neuroanp resume {record.path}")
+        if lost := record.lost((CONFIG, METRICS, RESULT)):
+            raise InputError(f"{record.path}: not as it was when it ended; repeat it, or extend another run", lost)
         state, meta = record.load_checkpoint(record.whole_checkpoint())
         if int(meta["update"]) != result["updates"]:
             raise InputError(f"{record.path}: the checkpoint of its end is gone; repeat it, or extend another run")

@@ -17,7 +17,7 @@ from neuroanp.records.environment import arithmetic, differences, environment
 from neuroanp.records.manifest import BEGUN, CONFIG, ENDED, START
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
-from neuroanp.training.callbacks import Callback
+from neuroanp.training.callbacks import Callback, name_of
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import check_dump, load_config
 from neuroanp.training.described import describe
@@ -101,6 +101,7 @@ def resume(path: Path, *, progress: Progress | None = None, callbacks: Sequence[
     """
     record = RunDir.open(path, quiet=True)
     if _whole(record):
+        _told_nothing(callbacks)
         return _shown(record)
     text = record.manifest.get("profile", {}).get("text")
     if text is None:
@@ -138,7 +139,9 @@ def _config(record: RunDir) -> RunConfig:
 
 
 def _run(experiment: Experiment, record: RunDir, progress: Progress | None, how: How = NOW) -> RunDir:
-    if not _whole(record, how.later):
+    if _whole(record, how.later):
+        _told_nothing(how.callbacks)
+    else:
         with record.lock():
             record = RunDir.open(record.path, quiet=True)  # another process may have ended it before we held it
             mended = record.mend()
@@ -157,6 +160,15 @@ def _run(experiment: Experiment, record: RunDir, progress: Progress | None, how:
                 record.begin()
                 Training(experiment, record, progress or (lambda event: None), how).run()
     return _shown(record)
+
+
+def _told_nothing(callbacks: Sequence[Callback]) -> None:
+    """Say that callbacks, TensorBoard for one, will hear nothing of a run that has ended."""
+    if callbacks:
+        LOG.warning(
+            f"the run has ended, so that {', '.join(map(name_of, callbacks))} hears nothing of it; --force "
+            "(force=True) repeats it"
+        )
 
 
 def _note_arithmetic(record: RunDir, now: dict[str, str]) -> None:

@@ -213,7 +213,7 @@ class Training:
             return
         try:
             told = Event(
-                kind, self.experiment.label, self.record.path, trainer.update, trainer.updates, dict(row), result, stop
+                kind, self.experiment.label, self.record.path, trainer.update, trainer.updates, row, result, stop
             )
             tell(self.how.callbacks, told)
         except CallbackError:

@@ -52,6 +52,10 @@ def as_inputs(given: Any, width: int, dtype: torch.dtype = torch.float32) -> tup
     return (values[:, None] if values.ndim == 2 else values), values.ndim == 2
 
 
+KINDS = {"U": "words", "S": "bytes", "M": "dates", "m": "lengths of time", "c": "complex numbers"}
+"""What numpy's kinds of data are in words."""
+
+
 def as_numbers(given: Any, what: str, axes: str) -> np.ndarray:
     """Return anything that is a table of numbers as float64.
 
@@ -65,7 +69,7 @@ def as_numbers(given: Any, what: str, axes: str) -> np.ndarray:
     >>> as_numbers("x", "outputs", "(T, B, O)")
     Traceback (most recent call last):
     ...
-    neuroanp.errors.InputError: outputs: <U1 are no real numbers; give an array (T, B, O) of them
+    neuroanp.errors.InputError: outputs: words are no real numbers; give an array (T, B, O) of them
     """
     if given is None:
         raise InputError(f"{what}: None is no table of numbers; give an array {axes}")
@@ -77,9 +81,11 @@ def as_numbers(given: Any, what: str, axes: str) -> np.ndarray:
     try:
         values = np.asarray(given)
     except (ValueError, TypeError) as error:
-        raise InputError(f"{what}: no table of numbers ({error}); give an array {axes}") from None
+        ragged = "its parts differ in length" if "inhomogeneous" in str(error) else str(error)
+        raise InputError(f"{what}: no table of numbers ({ragged}); give an array {axes}") from None
     if values.dtype.kind == "O":
         raise InputError(f"{what}: Python objects are no table of numbers; give an array {axes} of floats")
     if values.dtype.kind not in "biuf":
-        raise InputError(f"{what}: {values.dtype} are no real numbers; give an array {axes} of them")
+        kind = KINDS.get(values.dtype.kind, str(values.dtype))
+        raise InputError(f"{what}: {kind} are no real numbers; give an array {axes} of them")
     return np.array(values, dtype=np.float64, order="C")  # a copy: the caller's stays as it is

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.errors import InputError
+from neuroanp.records.places import check_root
 from neuroanp.training.arguments import path_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class TensorBoard:
         folder: where the folders of runs lie.
 
     Raises:
-        InputError: tensorboard is not installed, or no path.
+        InputError: tensorboard is not installed, or no folder can be made there.
 
     >>> from tempfile import TemporaryDirectory
     >>> from neuroanp.training.callbacks import Event
@@ -44,6 +45,7 @@ class TensorBoard:
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
             raise InputError(f"tensorboard cannot be imported ({error}); {REMEDY}") from None
+        check_root(self.folder, "name another folder for TensorBoard")
         self._writer_of = EventFileWriter
         self._writers: dict[Path, Any] = {}
 

@@ -62,14 +62,15 @@ class Document:
     origin: Mapping[Key, str] = field(default_factory=dict)
 
     def where(self, key: Key) -> str:
-        """Return "file:line" of a key, or of the nearest section around it that was written.
+        """Return "file:line" of a key, or of the nearest section around it that was written; else of what is in it.
 
         >>> from neuroanp.yaml_io import parse
         >>> parse("read:\\n  t_read: 250 ns", "pcm.yaml").where(("read", "t_red"))
         'pcm.yaml:1'
         """
-        for length in range(len(key), -1, -1):
-            known = key[:length]
+        around = (key[:length] for length in range(len(key), -1, -1))
+        inside = (known for known in self.origin if key and known[: len(key)] == key)
+        for known in (*around, *inside):
             if known in self.lines or known in self.origin:
                 line = self.lines.get(known, 0)
                 label = self.origin.get(known, self.label)

@@ -177,7 +177,7 @@ def _parsed(text: str, label: str) -> Document:
     builder = _Builder(label)
     node = _compose(text, label)
     if node is None:
-        raise _unreadable(label, [f"{label}: the file is empty; it needs sections such as 'meta:'"])
+        raise _unreadable(label, [f"{label}: the file is empty; write lines of the form 'key: value'"])
     if not isinstance(node, yaml.MappingNode):
         raise _unreadable(label, [f"{label}:1: the file is not a mapping; write lines of the form 'key: value'"])
     try:
@@ -296,6 +296,7 @@ def _marked(error: yaml.MarkedYAMLError, label: str) -> str:
     """Write PyYAML's error as one line with a remedy where one is known."""
     mark = error.problem_mark or error.context_mark
     what = error.problem or error.context or "not YAML"
+    what = what.replace("'<stream end>'", "the end")
     if "'\\t'" in what:
         what = "a tab where YAML wants spaces; indent with spaces"
     elif "mapping values are not allowed" in what:

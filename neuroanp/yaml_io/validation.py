@@ -109,7 +109,8 @@ class Chosen:
             self.name_of(section)
             return section
         if not isinstance(section, Mapping):
-            raise ValueError(f"{section!r} is not a section; write '{self.key}: ...' and its keys below")
+            said = "nothing is said here" if section is None else f"{section!r:.80} is not a section"
+            raise ValueError(f"{said}; write '{self.key}: ...' and its keys below")
         model = self.pick(section)
         if model is None:
             raise self._unknown(section.get(self.key, self.default))
@@ -272,6 +273,9 @@ _WORDS = {
     "dict_type": "is not a section; write its keys below, indented",
     "list_type": "is not a list; write [a, b]",
     "tuple_type": "is not a list; write [a, b]",
+    "too_short": "has {actual_length} in it; give {min_length} at least",
+    "too_long": "has {actual_length} in it; give {max_length} at most",
+    "string_too_short": "is too short; write {min_length} character at least",
 }
 
 

@@ -20,6 +20,8 @@ from neuroanp.yaml_io import parse
 WORLDS = {"acrobot", "cartpole", "gym"}
 DATA = {"mnist"}
 """Tasks that need a file, or a package, before their config is one."""
+NEEDS = {"sampled": {"network.bias": "true"}}
+"""Rules that need more than their name."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -74,16 +76,30 @@ def test_a_config_means_what_it_was_made_from(task: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("rule", METHODS.names())
 def test_a_config_has_every_option_of_its_rule(rule: str, tmp_path: Path) -> None:
     task = "reaching" if rule in ("nrl", "reinforce", "rmhl") else "copy"
-    try:
-        wanted = configure(task=task, rule=rule)
-    except InputError:
-        pytest.skip("needs more than its name")
-    made = new_config("mine", tmp_path, task=task, rule=rule)
+    if rule in NEEDS:
+        with pytest.raises(InputError, match=next(iter(NEEDS[rule]))):
+            new_config("mine", tmp_path, task=task, rule=rule)
+    made = new_config("mine", tmp_path, task=task, rule=rule, overrides=NEEDS.get(rule))
+    wanted = configure(None, NEEDS.get(rule), task=task, rule=rule)
     assert configure(made.path) == wanted
     text = made.path.read_text()
     section = text[text.index("\nrule:") :]
     for option in type(wanted.rule).model_fields:
         assert re.search(rf"^  (# )?{option}: ", section, re.MULTILINE), option
+
+
+def test_what_is_set_stands_open_and_what_has_no_place_is_refused(invoke, tmp_path: Path) -> None:
+    said = {"training.batch": "4", "dt": "2 us", "rule.decorrelation.lr": "1e-2", "task.length": "5", "seed": "3"}
+    sets = [word for key, value in said.items() for word in ("--set", f"{key}={value}")]
+    done = invoke("new", "config", "mine", "--into", str(tmp_path), "--rule", "np", *sets)
+    assert done.exit_code == 0, done.stderr
+    assert configure(tmp_path / "mine.yaml") == configure(None, said, task="copy", profile="ideal", rule="np")
+    open_lines = [line.split("#")[0].strip() for line in (tmp_path / "mine.yaml").read_text().splitlines()]
+    for line in ("dt: 2 us", "length: 5", 'decorrelation: {"lr": 0.01, "trailing": null}'):
+        assert line in open_lines
+    with pytest.raises(InputError, match=r"--set compute.threads: a new config has no place"):
+        new_config("other", tmp_path, overrides={"compute.threads": "2"})
+    assert not (tmp_path / "other.yaml").exists()
 
 
 def test_options_taken_in_are_read_as_they_stand(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ def test_they_hear_updates_evaluations_checkpoints_and_the_end_and_change_nothin
     assert evaluated == run.metrics.series("test_loss")[1][1:]
     assert heard[-1].result["test_loss"] == run.result["test_loss"]
     assert heard[-1].path == run.path
+    told = {(one.kind, one.update): dict(one.metrics) for one in heard}
+    assert told["checkpoint", 3] == told["update", 3]
+    assert told["checkpoint", 3]["train_loss"] > 0
 
 
 def test_one_can_stop_the_run_which_goes_on_to_the_same_end(tmp_path):
@@ -93,3 +96,46 @@ def test_without_tensorboard_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.event_file_writer", None)
     with pytest.raises(InputError, match=r"pip install 'neuroanp\[tensorboard\]'"):
         TensorBoard(tmp_path)
+
+
+def test_what_takes_no_event_is_refused_before_the_run(tmp_path):
+    for wrong, said in ((lambda: None, r"<lambda>: takes \(\)"), (dict, r"dict: a class; make one of it: dict\(...\)"),
+                        (lambda event, other: None, r"takes \(event, other\)"), (3, r"3 \(int\): ")):  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            na.train(TINY, runs=tmp_path, callbacks=[print, wrong], **QUIET)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_callback_changes_what_the_next_one_hears_or_the_record(tmp_path):
+    def forging(event):
+        for told in (event.metrics, event.result):
+            with pytest.raises(TypeError):
+                told["train_loss"] = told["test_loss"] = 0.0
+        with pytest.raises(AttributeError):
+            event.update = 99
+
+    heard = []
+    run = na.train(TINY, runs=tmp_path, callbacks=[forging, heard.append], **QUIET)
+    assert {one.update for one in heard} == {1, 2, 3, 4, 5}
+    assert heard[-1].result["test_loss"] == run.result["test_loss"] > 0
+    assert all(one.metrics["train_loss"] > 0 for one in heard if one.kind == "update")
+
+
+def test_of_a_run_that_has_ended_they_hear_nothing_and_it_says_so(tmp_path, caplog):
+    na.train(TINY, runs=tmp_path, callbacks=[print], **QUIET)
+    assert "hears nothing" not in caplog.text
+    heard = []
+    na.train(TINY, runs=tmp_path, callbacks=heard.append, **QUIET)
+    assert not heard
+    assert "the run has ended, so that builtin_function_or_method hears nothing of it; --force" in caplog.text
+
+
+def test_tensorboard_takes_no_file_for_a_folder(tmp_path):
+    from neuroanp.training.tensorboard import TensorBoard
+
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/deeper"):
+        with pytest.raises(InputError, match="file is no directory; name another folder for TensorBoard"):
+            TensorBoard(tmp_path / place)
+    TensorBoard(tmp_path / "new")
+    assert not (tmp_path / "new").exists()

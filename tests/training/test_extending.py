@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import neuroanp as na
-from neuroanp.errors import InputError, RunError
+from neuroanp.errors import DivergedError, InputError, RunError
 from neuroanp.training.extending import extended
 
 TASK = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
@@ -93,6 +93,14 @@ def test_what_cannot_go_on_is_refused(tmp_path):
     forged = good.model_copy(update={"training": good.training.model_copy(update={"extends": state})})
     with pytest.raises(InputError, match="holds another state"):
         na.train(forged, runs=tmp_path, **QUIET)
+
+
+def test_a_run_that_diverged_has_no_end_to_go_on_from(tmp_path):
+    wild = {"optimizer.name": "sgd", "optimizer.lr": 1e3, "optimizer.clip": None, "training.checkpoint_every": 1}
+    with pytest.raises(DivergedError) as told:
+        na.train(TINY, updates=60, overrides=wild, runs=tmp_path, **QUIET)
+    with pytest.raises(InputError, match="it diverged, and there is nothing to go on from"):
+        na.extend(told.value.path, 2, **QUIET)
 
 
 def test_a_refit_or_an_unfinished_run_is_no_place_to_go_on_from(tmp_path):

@@ -39,6 +39,7 @@ def test_it_is_the_recurrence_of_the_weights_that_were_scored(tmp_path, profile)
     "words",
     [
         {"profile": "pcm"},
+        {"profile": "smtj_koenders"},  # whose units are noisy by themselves
         {"network": {"layers": [{"cell": "gru", "units": 4}, {"units": 3}]}},
         {"backend": "lif", **SPIKES},
         {"backend": "loihi", **SPIKES},

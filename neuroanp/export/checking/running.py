@@ -24,7 +24,7 @@ from typing import Any
 from neuroanp.errors import InputError, RunError, printable
 from neuroanp.export.checking.script import SCRIPT, script
 from neuroanp.export.protocol import EXPORTERS, Exporter
-from neuroanp.files import opening, read_regular
+from neuroanp.files import no_directory, opening, read_regular
 from neuroanp.records.atomic import said
 from neuroanp.records.json_io import read_object
 
@@ -108,7 +108,7 @@ def _told(folder: Path) -> tuple[str, list[str]]:
     """
     path = folder / "report.json"
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such directory; name one that neuroanp export wrote")
+        raise InputError(f"{folder}: {no_directory(folder)}; name one that neuroanp export wrote")
     if not path.exists():
         raise InputError(f"{folder}: holds no report.json, so it is no export; name one that neuroanp export wrote")
     told = read_object(path, "export the run again")

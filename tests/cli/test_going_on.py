@@ -1,0 +1,76 @@
+"""train --extend and --tensorboard, by the command: what Python does, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from neuroanp.records import RunDir
+
+TINY = """\
+task: {name: copy, length: 1, delay: 1, symbols: 2, test_size: 4}
+network: {hidden: 4}
+rule: {name: anp, K: 2}
+optimizer: {name: adam, lr: 0.01, schedule: constant}
+training: {batch: 2, updates: 2, log_every: 1, evaluate_every: 1, checkpoint_every: 1, controls: false}
+"""
+
+
+@pytest.fixture
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, invoke):
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(TINY)
+
+    def call(*words: str) -> dict:
+        done = invoke("train", *words, "--json", "--no-report")
+        assert done.exit_code == 0, done.stderr
+        (row,) = json.loads(done.stdout)["results"]
+        return row
+
+    return call
+
+
+def test_two_updates_and_three_more_are_the_five_of_one_run(train) -> None:
+    half = train("tiny.yaml", "--profile", "pcm")
+    rest = train("--extend", "last", "--updates", "3")
+    whole = train("tiny.yaml", "--profile", "pcm", "--updates", "5", "--runs", "whole")
+    leave = {"run": "", "wall_s": 0.0}
+    assert {**rest, **leave} == {**whole, **leave}
+    assert rest["run"] != half["run"] == train("tiny.yaml", "--profile", "pcm")["run"]
+    assert Path(rest["run"]).parent.name == "runs"
+    one, other = (RunDir.open(Path(row["run"])).metrics() for row in (whole, rest))
+    assert one["train_loss"] == other["train_loss"]
+    assert train("--extend", half["run"], "--updates", "3")["run"] == rest["run"]  # the same run, which is shown
+    again = train("--extend", rest["run"], "--updates", "1", "--runs", "more")
+    assert (again["updates"], Path(again["run"]).parent.name) == (6, "more")
+
+
+def test_a_dry_run_of_one_that_goes_on_tells_of_the_rest(train, invoke) -> None:
+    train("tiny.yaml")
+    done = invoke("train", "--extend", "last", "--updates", "7", "--dry-run", "--json")
+    assert done.exit_code == 0, done.stderr
+    (row,) = json.loads(done.stdout)["results"]
+    assert row["updates"] == 7
+    assert len([*Path("runs").glob("copy-*")]) == 1
+
+
+def test_all_that_is_said_beside_it_is_named(train, invoke) -> None:
+    train("tiny.yaml")
+    words = ["tiny.yaml", "--rule", "np", "--seed", "1", "--write", "ideal", "--workers", "1", "--set", "dt=2 us"]
+    done = invoke("train", "--extend", "last", "--updates", "1", *words)
+    assert done.exit_code == 2
+    assert "leave out CONFIG, workers, rule, seed, hardware.write, dt" in done.stderr
+    assert len([*Path("runs").glob("copy-*")]) == 1
+
+
+def test_tensorboard_gets_the_numbers_of_the_run_and_changes_none(train) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    told = train("tiny.yaml", "--tensorboard", "tb")
+    (file,) = (Path("tb") / Path(told["run"]).name).iterdir()
+    steps = [event.step for event in EventFileLoader(str(file)).Load() if event.summary.value]
+    assert steps == [1, 1, 2, 2]
+    assert train("tiny.yaml", "--runs", "plain") | {"run": ""} == told | {"run": ""}
