@@ -42,7 +42,7 @@ def demo(
         console(error=True).print(f"{what}{': 3 to 5 minutes on two cores' if updates is None else ''}", soft_wrap=True)
     with watched(len(PROFILES) * SEEDS, json, no_progress) as report_to:
         comparison = api.compare(
-            config, overrides=collect(None, training__updates=updates), profiles=PROFILES, seeds=SEEDS, workers=workers, runs=runs, force=force, report=not no_report,
-            progress=report_to or False, argv=argv(),
+            config, overrides=collect(None, training__updates=updates), profiles=PROFILES, seeds=SEEDS,
+            workers=workers, runs=runs, force=force, report=not no_report, progress=report_to or False, argv=argv(),
         )  # fmt: skip
     end_many(comparison, json)
