@@ -149,8 +149,9 @@ def task(X: Any, Y: Any = None, *, target: Any = None, runs: Anywhere = "runs", 
     if _is_frame(X):
         return _of_frame(X, Y, target, root, options)
     if isinstance(X, str | PathLike):
+        place: Any = X
         raise InputError(
-            f"X: a path; of a file make the section task={{'name': 'table', 'path': {str(X)!r:.80}, 'target': ...}}"
+            f"X: a path; of a file make the section task={{'name': 'table', 'path': {str(place)!r:.80}, 'target': ...}}"
         )
     if target is not None:
         raise InputError("target: names a column of a data frame; of arrays give Y")
@@ -346,6 +347,7 @@ def _made(root: Path, options: Mapping[str, Any], data: bytes, digest: str, endi
     """Write data into the store, and return the task of them; InputError tells of all that is wrong, and none stay."""
     path = root / FOLDER / f"{digest[:16]}{ending}"
     section = {"name": options["name"], "path": str(path), **options}
+    new: list[Path] = []
     with said(path):
         there = path.is_file() and path.read_bytes() == data
         if not there:

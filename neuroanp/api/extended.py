@@ -12,8 +12,9 @@ from neuroanp.errors import InputError
 
 def _says_updates(how: Mapping[str, Any]) -> bool:
     training, overrides = (how.get(key) for key in ("training", "overrides"))
-    said = {**(training if isinstance(training, Mapping) else {})}
-    return "updates" in said or (isinstance(overrides, Mapping) and "training.updates" in overrides)
+    if isinstance(training, Mapping) and "updates" in training:
+        return True
+    return isinstance(overrides, Mapping) and "training.updates" in overrides
 
 
 @noted

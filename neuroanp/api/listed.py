@@ -120,9 +120,10 @@ def run_facts(run: Anywhere) -> dict[str, Any]:
 
 
 def _path(what: str, given: Any) -> Path:
-    if not isinstance(given, str | PathLike) or not str(given):
-        raise InputError(f"{what}: {given!r:.80} is no path; pass text or a pathlib.Path")
-    return Path(fspath(given))
+    written: Any = given
+    if not isinstance(given, str | PathLike) or not str(written):
+        raise InputError(f"{what}: {written!r:.80} is no path; pass text or a pathlib.Path")
+    return Path(fspath(written))
 
 
 def _several(given: Names) -> Sequence[str] | None:
