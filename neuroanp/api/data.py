@@ -149,7 +149,7 @@ def task(X: Any, Y: Any = None, *, target: Any = None, runs: Anywhere = "runs", 
     if _is_frame(X):
         return _of_frame(X, Y, target, root, options)
     if isinstance(X, str | PathLike):
-        place: Any = X
+        place = cast("str | PathLike[str]", X)
         raise InputError(
             f"X: a path; of a file make the section task={{'name': 'table', 'path': {str(place)!r:.80}, 'target': ...}}"
         )

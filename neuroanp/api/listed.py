@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.records import labels
@@ -120,10 +120,9 @@ def run_facts(run: Anywhere) -> dict[str, Any]:
 
 
 def _path(what: str, given: Any) -> Path:
-    written: Any = given
-    if not isinstance(given, str | PathLike) or not str(written):
-        raise InputError(f"{what}: {written!r:.80} is no path; pass text or a pathlib.Path")
-    return Path(fspath(written))
+    if not isinstance(given, str | PathLike) or not str(cast("object", given)):
+        raise InputError(f"{what}: {given!r:.80} is no path; pass text or a pathlib.Path")
+    return Path(fspath(cast("str | PathLike[str]", given)))
 
 
 def _several(given: Names) -> Sequence[str] | None:
