@@ -16,9 +16,9 @@ def cite(
     run: Annotated[
         Path | None, typer.Argument(metavar="RUN", help=options.OF_RUN, show_default=False, parser=options.named)
     ] = None,
-    rule: options.Rule = None,
-    profile: options.Profile = None,
-    task: options.Task = None,
+    rule: options.OfRules = None,
+    profile: options.OfProfiles = None,
+    task: options.Tasks = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
@@ -37,9 +37,11 @@ def cite(
     if (run is None) == (not given):
         raise InputError("name a run, or --rule, --profile, --task, e.g. neuroanp cite last or cite --rule anp")
     entries = [] if run is None else citing.of_run(found(run))
-    entries += [] if rule is None else citing.of_rule(rule)
-    entries += [] if profile is None else citing.of_profile(profile)
-    entries += [] if task is None else citing.of_task(task)
+    for flag, names, sources in (
+        ("--rule", rule, citing.of_rule), ("--profile", profile, citing.of_profile), ("--task", task, citing.of_task)
+    ):  # fmt: skip
+        for name in options.split_list(names, flag) or []:
+            entries += sources(name)
     if json:
         print_json([one.plain() for one in keyed(entries)])
     else:

@@ -73,8 +73,10 @@ Target = Annotated[
 METHODS = ("rules", "baselines", "learners")
 Rule = Annotated[str | None, _name("--rule", "Learning rule by name (rules list).", *METHODS)]
 Rules = Annotated[str | None, _several("--rules", "Learning rules by name (rules list).", *METHODS)]
+OfRules = Annotated[str | None, _several("--rule", "Learning rules by name (rules list).", *METHODS)]
 Profile = Annotated[str | None, _name("--profile", "Hardware profile: a name or a file.", "profiles")]
 Profiles = Annotated[str | None, _several("--profiles", "Profiles: names or files.", "profiles")]
+OfProfiles = Annotated[str | None, _several("--profile", "Profiles: names or files.", "profiles")]
 Updates = Annotated[int | None, typer.Option("--updates", min=0, help="Weight updates.", show_default=False)]
 Seeds = Annotated[
     str | None, typer.Option("--seeds", metavar="N|A,B", help="N for 0..N-1, or a list.", show_default=False)

@@ -141,6 +141,8 @@ def test_the_command(invoke) -> None:
     done = invoke("cite", "--rule", "anp", "--profile", "pcm", "--json")
     rows = json.loads(done.stdout)["results"]
     assert {row["key"] for row in rows} == set(parsed(invoke("cite", "--rule", "anp", "--profile", "pcm").stdout))
+    one, other, both = (parsed(invoke("cite", "--rule", name).stdout) for name in ("anp", "oua", "anp,oua"))
+    assert {*both} == {*one, *other} > {*one}
     assert invoke("cite").exit_code == 2
     assert invoke("cite", "last", "--rule", "anp").exit_code == 2
     done = invoke("cite", "--rule", "anq")
