@@ -70,7 +70,7 @@ lint: $(VENV)/.neuroanp-test
 	$(BIN)/python tests/lint/length.py
 	$(BIN)/python tests/lint/members.py
 	$(BIN)/python tests/lint/outside.py
-	$(BIN)/python tests/lint/tolerances.py neuroanp tests benchmarks examples notebooks website
+	$(BIN)/python tests/lint/tolerances.py neuroanp tests benchmarks examples notebooks website website
 
 test: lint
 	$(PYTEST) -m 'not slow and not long'

@@ -176,7 +176,10 @@ def test_a_model_of_quantities_has_a_json_schema():
 
     found = Law.model_json_schema()["properties"]
     assert (found["tau"]["type"], found["tau"]["default"]) == ("string", 20e-3)
-    assert {"type": "string", "examples": ["0.2 V"]} in found["at"]["anyOf"]
+    (at,) = (kind for kind in found["at"]["anyOf"] if kind["type"] == "string")
+    assert (at["title"], at["examples"]) == ("voltage", ["0.2 V"])
+    for text, fits in (("0.2 V", True), ("-3e-2 mV", True), ("0.2", False), ("V", False)):
+        assert bool(re.match(at["pattern"], text)) == fits, text
     assert {key: found["share"][key] for key in ("type", "minimum", "maximum")} == {
         "type": "number",
         "minimum": 0.0,

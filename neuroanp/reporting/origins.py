@@ -136,7 +136,7 @@ class Share(NamedTuple):
 
 
 def numbers_of(profile: Any) -> list[Share]:
-    """Return how many numbers of a profile are of which kind; none where that cannot be read.
+    r"""Return how many numbers of a profile are of which kind; none where that cannot be read.
 
     Args: profile: what a run's manifest says of it, as of `origins_of`.
 

@@ -21,7 +21,9 @@ PLACE = Path("out")
 
 @pytest.fixture
 def data(here: Path, monkeypatch: pytest.MonkeyPatch) -> Data:
-    monkeypatch.setattr("neuroanp.fitting.plots.draw", lambda fit, suffix: f"<svg>{fit.law}</svg>".encode())
+    monkeypatch.setattr(
+        "neuroanp.fitting.plots.draw", lambda fit, suffix, phone=False: f"<svg>{fit.law}</svg>".encode()
+    )
     found = Data.of(["good.csv"])
     measure(found, "2026-01-02").placed(PLACE).save(PLACE)
     return found

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from neuroanp.errors import InputError
-from neuroanp.profiles import HardwareProfile, Provenance, diff, load, loader, loads, profile_path
+from neuroanp.profiles import HardwareProfile, Provenance, diff, load, loads, profile_path
 from neuroanp.profiles.laws import Law
 
 PCM = profile_path("pcm")
@@ -275,7 +275,7 @@ def test_longer_circles_are_refused(folder):
 def test_profiles_inside_an_installed_package_come_first(folder, monkeypatch):
     package = folder / "site" / "neuroanp"
     shutil.copytree(PCM.parent, package / "hardware_profiles")
-    monkeypatch.setattr(loader, "_PACKAGE", package)
+    monkeypatch.setattr("neuroanp.shipped._PACKAGE", package)
     assert profile_path("pcm") == package / "hardware_profiles" / "pcm.yaml"
     assert load("pcm").name == "pcm"
 

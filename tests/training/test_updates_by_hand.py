@@ -118,7 +118,7 @@ def test_a_record_s_control_and_rows_are_those_of_plain_loops(tmp_path):
 
 def test_a_record_of_a_noisy_device_has_each_number_in_its_place(tmp_path):
     """Losses under noise and without, and the books, as the trainer has them at the update of the row."""
-    every = {"training.evaluate_every": 2, "training.evaluate_after": ["1 d"]}
+    every = {"training.evaluate_every": 2, "training.log_every": 2, "training.evaluate_after": ["1 d"]}
     made = experiment({"profile": "pcm", "dt": "2 us", "training.controls": True, **every})
     record = launch(made.config, tmp_path)
     whole, frozen = build_trainer(made), build_trainer(made, trained=frozenset({"w_out"}))
