@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import neuroanp as na
 from neuroanp.errors import InputError, RunError
@@ -142,3 +144,37 @@ def test_it_shows_itself(tmp_path):
     assert repr(own).startswith("Task(arrays: 2 inputs, 1 outputs, 5 steps a sequence; runs/data/")
     assert "Batch(3 sequences of 5 steps" in own._repr_html_()
     assert dict(own) == {"name": "arrays", "path": str(own.path)}
+
+
+def test_labels_that_are_missing_are_no_class(tmp_path):
+    X = np.zeros((3, 4, 1))
+    for Y in (np.array([0.0, 1.0, math.nan, 3.0]), np.array(["a", None, "b", "a"], dtype=object)):
+        with pytest.raises(InputError, match="Y: 1 labels are missing"):
+            na.task(X, Y, labels=True, runs=tmp_path)
+    made = na.task(X, np.array(["b", "nan", "10", "9"]), test=0.5, runs=tmp_path)
+    assert made.section["classes"] == ["9", "10", "b", "nan"]
+
+
+def test_targets_may_be_a_tensor_of_torch_and_cells_numbers_of_numpy(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    X, Y = np.random.default_rng(0).normal(size=(2, 6, 8, 1))
+    made = na.task(X, torch.tensor(Y, requires_grad=True), runs=tmp_path)
+    assert made.section["path"] == na.task(X, Y, runs=tmp_path).section["path"]
+    rows = [[np.float64(0.5 * k), k / 4] for k in range(60)]
+    one, other = (
+        pandas.DataFrame(cells, columns=["a", "b"], dtype=kind) for cells, kind in ((rows, object), (rows, float))
+    )
+    paths = {na.task(frame, target="b", window=4, washout=1, runs=tmp_path).section["path"] for frame in (one, other)}
+    assert len(paths) == 1
+
+
+def test_times_in_an_index_are_asked_for_as_a_column(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": np.arange(60.0)}, index=pandas.date_range("2026-01-01", periods=60, freq="h"))
+    with pytest.raises(InputError, match=r"its index, which is no column; give X.reset_index"):
+        na.task(frame, target="a", runs=tmp_path)
+
+
+def test_rows_apart_need_targets(tmp_path):
+    with pytest.raises(InputError, match="Y: rows apart need targets"):
+        na.task(np.zeros((9, 2)), rows="apart", runs=tmp_path)

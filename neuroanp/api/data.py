@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
 from hashlib import sha256
+from math import isfinite
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -219,7 +220,10 @@ def _targets(
     if words or labels:
         if y.ndim == 3:
             raise InputError(f"{what}: shape {y.shape}: one label a step, {(T, B)}, or a sequence, {(B,)}")
-        found = np.array([str(one) for one in y.ravel().tolist()]).reshape(y.shape)
+        told: list[Any] = y.ravel().tolist()
+        if missing := sum(one is None or one != one for one in told):  # NaN is no number, not even itself
+            raise InputError(f"{what}: {missing} labels are missing; leave out what has none")
+        found = np.array([str(one) for one in told]).reshape(y.shape)
         names = classes or sorted(set(found.ravel().tolist()), key=_in_order)
         absent = sorted(set(found.ravel().tolist()) - set(names))
         if absent or len(names) < 2:
@@ -237,6 +241,9 @@ def _as_given(Y: Any, what: str) -> np.ndarray:
     """Return targets as an array of whatever they are, numbers or labels."""
     if _is_series(Y):
         return Y.to_numpy()
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(Y, torch.Tensor):
+        return Y.detach().cpu().numpy()
     try:
         return np.asarray(Y)
     except ValueError:
@@ -244,10 +251,15 @@ def _as_given(Y: Any, what: str) -> np.ndarray:
 
 
 def _in_order(label: str) -> tuple[bool, float, str]:
-    try:
-        return False, float(label), label
-    except ValueError:
-        return True, 0.0, label
+    """Return what labels are sorted by: numbers first, by size.
+
+    >>> sorted(["b", "10", "nan", "9"], key=_in_order)
+    ['9', '10', 'b', 'nan']
+    """
+    with suppress(ValueError):
+        if isfinite(number := float(label)):
+            return False, number, label
+    return True, 0.0, label
 
 
 def _is_series(Y: Any) -> bool:
@@ -279,6 +291,8 @@ def _split(B: int, share: Any, seed: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _of_rows(X: np.ndarray, Y: Any, root: Path, options: Mapping[str, Any]) -> OwnTask:
     _known(options, OF_TABLES, "rows")
+    if Y is None and options.get("rows") == "apart":
+        raise InputError("Y: rows apart need targets; give (R,) or (R, O), or rows='time' for a forecast of X")
     columns = {f"x{k}": x.tolist() for k, x in enumerate(X.T)}
     told: dict[str, list[Any]] = {}
     if Y is not None:
@@ -306,6 +320,8 @@ def _of_frame(frame: Any, Y: Any, target: Any, root: Path, options: Mapping[str,
     wrong = [repr(name) for name in frame.columns if not isinstance(name, str) or not name.strip()]
     if wrong or len(set(frame.columns)) < len(frame.columns):
         raise InputError(f"X: columns need names, each its own, as text{': ' + ', '.join(wrong[:5]) if wrong else ''}")
+    if options.get("rows", "time") == "time" and type(frame.index).__name__ in ("DatetimeIndex", "PeriodIndex"):
+        raise InputError("X: its times are its index, which is no column; give X.reset_index(), and time='NAME' of it")
     columns = {name: frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame.columns}
     return _of_table(columns, names("target", target), root, options)
 
@@ -327,7 +343,8 @@ def _of_table(columns: Mapping[str, list[Any]], told: list[str], root: Path, opt
 def _cells(name: str, column: list[Any]) -> list[str]:
     """Return the cells of a column as text: numbers with all their digits, nothing where there is none."""
     cells: list[str] = []
-    for row, value in enumerate(column):
+    for row, given in enumerate(column):
+        value = cast("Any", given).item() if isinstance(given, np.bool_ | np.integer | np.floating) else given
         if value is None or (isinstance(value, float) and value != value):
             cells.append("")
         elif isinstance(value, bool):

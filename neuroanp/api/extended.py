@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from neuroanp.api.run import Anywhere, Progress, Run, opened, train
+from neuroanp.api.run import Anywhere, Progress, Run, configure, opened, train
 from neuroanp.api.telling import noted
 from neuroanp.errors import InputError
 
@@ -64,4 +64,11 @@ def extend(
         raise InputError("updates: training.updates says it too, and is that of the whole run; leave it out")
     record = opened(run)
     store = record.path.parent if runs is None else runs
-    return train(extended(record, updates), runs=store, force=force, report=report, progress=progress, argv=argv, **how)
+    planned = extended(record, updates)
+    given = configure(planned, **{key: value for key, value in how.items() if key != "callbacks"}).training
+    if (given.extends, given.updates) != (planned.training.extends, planned.training.updates):
+        raise InputError(
+            "training: as a whole it says anew how many updates there are, and of which run; say its keys one by one, "
+            "such as training.batch"
+        )
+    return train(planned, runs=store, force=force, report=report, progress=progress, argv=argv, **how)

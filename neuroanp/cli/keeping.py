@@ -38,16 +38,24 @@ def label(
 
     if remove and name is not None:
         raise InputError("--remove takes all labels of the run away; leave NAME out")
+    store = Path("runs") if run.parent == Path() else run.parent
+    if remove and labels.is_of_none(store, run.name):  # the label of a run that is gone
+        labels.take(store, {labels.read(store)[run.name]})
+        _labelled(run, [], json)
+        return
     path = RunDir.open(found(run), check_code=False, quiet=True).path
     if remove:
         labels.take(path.parent, {path.name})
     elif name is not None:
         labels.give(path.parent, path.name, name, force)
-    now = [one for one, of in labels.read(path.parent).items() if of == path.name]
+    _labelled(path, [one for one, of in labels.read(path.parent).items() if of == path.name], json)
+
+
+def _labelled(run: Path, now: list[str], json: bool) -> None:
     if json:
-        print_json([{"run": str(path), "labels": now}])
+        print_json([{"run": str(run), "labels": now}])
     else:
-        show(f"{path}: {', '.join(now) or 'no label'}")
+        show(f"{run}: {', '.join(now) or 'no label'}")
 
 
 @app.command(
@@ -93,7 +101,9 @@ def remove_runs(
     if runs:
         removal = planned([found(one) for one in runs])
     else:
-        removal = planned([store / row["name"] for row in filters.chosen(store, *given).rows])
+        chosen = filters.chosen(store, *given)
+        _left_out(chosen.broken)
+        removal = planned([store / row["name"] for row in chosen.rows])
     rows = [{"run": str(run), "bytes": size} for run, size in removal.runs.items()]
     size = format_quantity(removal.bytes, "B", digits=3)
     asks = not (yes or dry_run) and bool(rows)
@@ -108,6 +118,11 @@ def remove_runs(
         typer.confirm(f"remove {_count(rows)} ({size}) for good?", abort=True, err=True)
     carry_out(removal, argv())
     _removed(rows, size, json, "removed", True)
+
+
+def _left_out(broken: list[str]) -> None:
+    for message in broken:
+        console(error=True).print(text(f"warning: left out: {message}"), soft_wrap=True)
 
 
 def _removed(rows: list[dict[str, Any]], size: str, json: bool, how: str, done: bool) -> None:
@@ -163,8 +178,7 @@ def export_runs(
     if output is not None and output.exists() and not force:
         raise InputError(f"--output {output}: exists already; choose another name, or --force to replace it")
     chosen = filters.chosen(store, task, profile, backend, rule, status, seed, since, where, sort)
-    for message in chosen.broken:
-        console(error=True).print(text(f"warning: left out: {message}"), soft_wrap=True)
+    _left_out(chosen.broken)
     written = as_csv(chosen.rows) if ending == ".csv" else as_json(chosen.rows)
     if output is None:
         if json:

@@ -16,6 +16,7 @@ from neuroanp.files import read_regular
 from neuroanp.records import lock
 from neuroanp.records.atomic import said, write_text
 from neuroanp.records.json_io import parse
+from neuroanp.records.manifest import is_there
 from neuroanp.records.places import NAME_OF_RUN, check_name
 
 FILE, FORMAT, LARGEST = ".labels.json", 1, 2**24
@@ -69,6 +70,12 @@ def of_runs(labels: Mapping[str, str]) -> dict[str, str]:
     for label, run in sorted(labels.items()):
         found[run] = f"{found[run]} {label}" if run in found else label
     return found
+
+
+def is_of_none(root: Path, label: str) -> bool:
+    """Return whether a label is of a run that is not in the store any more."""
+    run = read(root).get(label)
+    return run is not None and not is_there(Path(root) / run)
 
 
 def give(root: Path, run: str, label: str, force: bool = False) -> None:

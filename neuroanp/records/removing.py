@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections.abc import Sequence
@@ -9,12 +10,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from neuroanp.errors import HeldError, InputError, RunError
+from neuroanp.errors import HeldError, InputError, NeuroanpError, RunError
 from neuroanp.records import labels, lock
 from neuroanp.records.atomic import said
 from neuroanp.records.manifest import is_there
 from neuroanp.records.places import remove
 from neuroanp.records.sweep_lock import held_for_sweep
+
+LOG = logging.getLogger("neuroanp")
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,10 @@ def carry_out(removal: Removal, command: Sequence[str]) -> list[Path]:
                 gone.append(run)
     finally:
         for store in {run.parent for run in gone}:
-            labels.take(store, {run.name for run in gone if run.parent == store})
+            try:
+                labels.take(store, {run.name for run in gone if run.parent == store})
+            except NeuroanpError as error:  # runs are gone all the same: what is wrong with them is not hidden by this
+                LOG.warning(f"labels of what was removed stay: {error}")
     return gone
 
 

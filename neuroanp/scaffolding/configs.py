@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def new_config(
         if not os.path.lexists(editors):
             write_text(editors, json.dumps(schema("config"), ensure_ascii=False) + "\n", OTHER_PLACE, REPEAT)
         write_text(path, text, OTHER_PLACE, REPEAT)
-    commands = [f"neuroanp train {path} --dry-run", f"neuroanp train {path}"]
+    commands = [f"neuroanp train {quote(str(path))}{words}" for words in (" --dry-run", "")]
     return Made(path, [path, editors], commands, _lacking(config))
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from neuroanp.errors import InputError
 from neuroanp.records.atomic import OTHER_PLACE, REPEAT, said, write_text
@@ -97,7 +98,7 @@ def new_package(kind: str, name: str, into: Path = Path()) -> Made:
             os.rename(building, target)
         finally:
             shutil.rmtree(building, ignore_errors=True)  # gone already where the rename came through
-    commands = [f"cd {target}", "pip install -e .", _filled(of.use, words), "python -m pytest tests"]
+    commands = [f"cd {quote(str(target))}", "pip install -e .", _filled(of.use, words), "python -m pytest tests"]
     return Made(target, [target / _filled(path, words) for path in files], commands)
 
 

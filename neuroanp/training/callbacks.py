@@ -28,7 +28,7 @@ class Event:
 
     Args:
         kind: "update", after each; "evaluation", with the losses on held-out sequences; "checkpoint", once one is
-            written; "end", with the result.
+            written; "end", with the result, of a run that finishes: of one that diverges or is stopped, `train` raises.
         run: what progress bars call it. path: its directory.
         update: how many updates are done, of how many: `updates`.
         metrics: numbers by name, as in `Run.metrics`: of an update train_loss, update_norm, lr, ...; of an evaluation
@@ -53,6 +53,11 @@ class Event:
         # several callbacks get one event: what one of them changed the others would take for the run's
         object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics)))
         object.__setattr__(self, "result", MappingProxyType(dict(self.result)))
+
+    def __reduce__(self) -> tuple[type[Event], tuple[Any, ...]]:
+        """Go to another process as plain numbers; from there nothing is stopped."""
+        plain = (self.kind, self.run, self.path, self.update, self.updates, dict(self.metrics), dict(self.result))
+        return Event, plain
 
     def stop(self) -> None:
         """End the run after this update, as Ctrl-C does: it is saved, `train` raises a RunError, `resume` goes on."""

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from neuroanp.errors import InputError
-from neuroanp.records import RunDir, labels
+from neuroanp.records import RunDir, labels, lock
 from neuroanp.records.finding import found
+from neuroanp.records.removing import carry_out, planned
 from neuroanp.records.sweep_lock import held_for_sweep
 from tests.records.lives import RESULT
 
@@ -171,3 +173,21 @@ def test_a_cell_is_no_formula(store: Path) -> None:
     from neuroanp.records.facts_table import as_csv
 
     assert as_csv([{"task": "=1+1", "seed": -1}]) == "task,seed\n'=1+1,-1\n"
+
+
+def test_the_label_of_a_run_that_is_gone_is_taken_away(invoke, store: Path) -> None:
+    name = NAMES[0]
+    labels.give(store, name, "best")
+    shutil.rmtree(store / name)
+    done = invoke("runs", "label", str(store / "best"), "--remove")
+    assert (done.exit_code, labels.read(store)) == (0, {}), done.stderr
+
+
+def test_labels_in_use_hide_no_other_error(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    name = NAMES[0]
+    labels.give(store, name, "best")
+    removal = planned([store / name])
+    with lock.held(store, "its labels"):
+        assert carry_out(removal, ["test"]) == [store / name]
+    assert "labels of what was removed stay" in caplog.text
+    assert labels.read(store) == {"best": name}

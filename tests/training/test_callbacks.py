@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
+
 import pytest
 
 import neuroanp as na
 from neuroanp.errors import InputError, RunError
-from neuroanp.training.callbacks import CallbackError
+from neuroanp.training.callbacks import CallbackError, Event
+from neuroanp.training.stopping import StopRequested
 from tests.close import close
 
 TASK = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
@@ -139,3 +143,10 @@ def test_tensorboard_takes_no_file_for_a_folder(tmp_path):
             TensorBoard(tmp_path / place)
     TensorBoard(tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_an_event_goes_to_another_process() -> None:
+    event = Event("update", "one", Path("runs/one"), 3, 10, {"train_loss": 0.5}, _stop=StopRequested())
+    there = pickle.loads(pickle.dumps(event))
+    assert there == event
+    assert there.stop() is None

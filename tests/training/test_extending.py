@@ -84,6 +84,11 @@ def test_what_cannot_go_on_is_refused(tmp_path):
     half = na.train(TINY, updates=2, runs=tmp_path, **QUIET)
     with pytest.raises(InputError, match="updates: 0"):
         na.extend(half, 0)
+    for how in ({"overrides": {"training": {"batch": 2}}}, {"overrides": {"training.extends": None}},
+                {"training": {"extends": None}}):  # fmt: skip
+        with pytest.raises(InputError, match="say its keys one by one"):
+            na.extend(half, 2, **how, **QUIET)
+    assert na.extend(half, 2, training={"evaluate_every": 1}, **QUIET).result["updates"] == 4
     good = extended(half.record, 2)
     assert good.training.updates == 4
     other = na.configure(good, {"rule.K": 3})
