@@ -14,7 +14,7 @@ import pytest
 
 from tests.test_wheel import command
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long  # minutes, most of them in installing and in new processes
 
 KINDS = {"device": "ward", "task": "smoothing", "cell": "resonator", "rule": "shared_norm"}
 

@@ -69,6 +69,7 @@ PEOPLE: dict[str, Callable[[Path, str], None]] = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("person", PEOPLE)
 def test_the_walk_of_a_person(installed: Path, tmp_path: Path, person: str) -> None:
     """Every block runs in order, and what the tutorial promises lies there."""
