@@ -86,7 +86,8 @@ run
 run.metrics.plot()
 
 # %% [markdown]
-# The same in numbers, from the run. Where `refit` is below `ridge`, seed by seed, the recurrence learned; this is one seed.
+# The same in numbers, from the run. Where `refit` is below `ridge`, seed by seed, the recurrence learned; this is one
+# seed.
 
 # %%
 controls = run.result["controls"]

@@ -166,7 +166,7 @@ def test_ties_are_said_and_no_cause_is_named() -> None:
 
 def test_what_plays_no_part_is_no_cause() -> None:
     found = made({"update.dw": -1.0, "update.c2c": -0.5}, stated=0.1)
-    assert [*found.ideals.gains][0] == "periphery.adc.bits"  # by its 0 decades
+    assert next(iter(found.ideals.gains)) == "periphery.adc.bits"  # by its 0 decades
     told = words.sentences(found)
     assert told[1] == "No cause is named: no parameter brings anything in the median with its ideal value alone."
     assert "No better value that was run pays in the median." in told
