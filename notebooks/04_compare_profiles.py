@@ -93,7 +93,8 @@ plt.show()
 # ## Endurance
 #
 # `wear` is the share of a cell's life that this training took, of the cell that was written most. One over it is how
-# many such trainings the device survives.
+# many such trainings the device survives. Read orders of magnitude, whatever digits are printed: all three endurances
+# are illustrative (†), 1e9 pulses of `pcm`, 1e8 of `ecram` and 1e15 of `smtj_koenders`, and no measurements.
 
 # %%
 for profile in PROFILES:

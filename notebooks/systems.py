@@ -15,10 +15,10 @@
 #
 # **Of all rules that run on it, which gets furthest for what it costs?**
 #
-# Rules of several papers learn the same tasks on the same device here, with the same books: what was reached, how
-# often sequences were presented, and what the chip spent. Budgets are small, so that this file takes a minute or two;
-# the table of [benchmarks/results/systems.md](../benchmarks/results/systems.md) has larger ones, five seeds, and rates
-# that were chosen on another seed.
+# Rules of several papers are trained on the same tasks on the same device here, with the same books: what was reached,
+# how often sequences were presented, and what the chip spent. Budgets are small, so that this file takes a minute or
+# two; the table of [benchmarks/results/systems.md](../benchmarks/results/systems.md) has larger ones, five seeds, and
+# rates that were chosen on another seed.
 #
 # 1. sequences: copy three symbols, on phase-change memory (`pcm`);
 # 2. a world: reach a point, with a reward at the last step alone;

@@ -14,7 +14,8 @@ from website import best, commands, formulas, keys, linked, records
 
 _NOT_RUN = re.compile(r"^( *)<!-- not run: (.+?)\.? -->$", re.MULTILINE)
 """A comment of walks above a block, which readers are to see."""
-_MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
+_MARK = re.compile(r"^<!-- generated: (\w+) -->\n\*This part is made when the site is built .*$", re.MULTILINE)
+"""A mark, with the line below it by which a reader of the file itself knows that something stands there on the site."""
 
 
 def on_config(config: Any) -> Any:

@@ -79,8 +79,10 @@ def cause(found: Found) -> str:
     if not order.gains:
         return "No cause is named: no parameter has a better value than the stated one."
     name = order.first
+    if name is None and _nothing(order):
+        return "No cause is named: no parameter brings anything in the median with its ideal value alone."
     if name is None:
-        return f"No single cause is named. {_tied(order, 'brings most with its ideal value alone')}"
+        return f"No single cause is named. {_tied(order, 'brings most with its ideal value alone', _idle_keys(found))}"
     one = _finding(found, name)
     assert one.ideal is not None  # it was ranked by it
     point = one.points[one.ideal]
@@ -106,10 +108,15 @@ def _ahead(order: Ranked) -> str:
     )
 
 
-def _tied(order: Ranked, what: str) -> str:
-    """Say why nothing is first."""
+def _nothing(order: Ranked) -> bool:
+    """Whether nothing gains in the median: what plays no part, and gains 0, may be first then."""
+    return max(median(some) for some in order.gains.values()) <= 0
+
+
+def _tied(order: Ranked, what: str, idle: Sequence[str] = ()) -> str:
+    """Say why nothing is first; `idle` plays no part, and is not named."""
     seeds = len(next(iter(order.gains.values())))
-    top, *level = order.ties
+    top, *level = (key for key in order.ties if key not in idle)
     if seeds < LEAST:
         return f"{top} {what} in the median of {seeds} seeds, but a first one is named from {LEAST} on: --seeds 5."
     said = f"{top} {what} in the median ({_range(order.gains[top])} decades), but "
@@ -159,7 +166,9 @@ def requirement(one: Finding) -> str:
     """Say what a parameter must reach, as a value that was run, with the crossing and how far it is."""
     value = one.requirement
     if value is None:
-        return f"{one.parameter.key} within {', '.join(map(one.shown, _window(one)))}"
+        bounds = [*dict.fromkeys(map(one.shown, _window(one)))]
+        where = f"within {', '.join(bounds)}" if len(bounds) > 1 else f"at {bounds[0]}, the one value run that meets it"
+        return f"{one.parameter.key} {where}"
     side = "at most" if one.parameter.kind.better == LOWER else "at least"
     negative = not isinstance(value, str) and value < 0  # what counts is how large it is
     size = abs(value) if not isinstance(value, str) else value
@@ -212,8 +221,11 @@ def _pays(found: Found) -> list[str]:
     if not order.gains:
         return []
     metric = found.plan.asked.target.metric
+    if order.first is None and _nothing(order):
+        return ["No better value that was run pays in the median."]
     if order.first is None:
-        return [f"Which pays most per decade is not told apart. {_tied(order, f'gains most of {metric} per decade')}"]
+        tied = _tied(order, f"gains most of {metric} per decade", _idle_keys(found))
+        return [f"Which pays most per decade is not told apart. {tied}"]
     one = _finding(found, order.first)
     assert one.pays is not None  # it was ranked by it
     return [
@@ -234,8 +246,12 @@ def _turns(found: Found) -> list[str]:
     return told
 
 
+def _idle_keys(found: Found) -> list[str]:
+    return [one.parameter.key for one in found.findings if one.verdict == IDLE]
+
+
 def _idle(found: Found) -> list[str]:
-    idle = [one.parameter.key for one in found.findings if one.verdict == IDLE]
+    idle = _idle_keys(found)
     return [f"No run differs, whatever the value, in {', '.join(idle)}."] if idle else []
 
 

@@ -7,12 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import neuroanp
-from website import best, check
-from website.linked import ROOT
+from website import best, check, hook
+from website.linked import DOCS, ROOT
 
 PAGES = [
     *sorted(ROOT.glob("*.md")),
@@ -25,6 +26,23 @@ def test_no_link_of_a_page_leads_nowhere():
     assert len(PAGES) > 60
     broken = {page.relative_to(ROOT).as_posix(): check.broken_in_repository(page) for page in PAGES}
     assert {page: links for page, links in broken.items() if links} == {}
+
+
+def test_what_is_made_at_build_time_is_said_in_the_file_and_stands_in_its_place_on_the_site(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    marks = {page: re.findall(r"<!-- generated: (\w+) -->", page.read_text(encoding="utf-8")) for page in PAGES}
+    marked = {page: names for page, names in marks.items() if names}
+    assert sorted(name for names in marked.values() for name in names) == sorted(hook.GENERATED)
+    monkeypatch.setattr(hook, "GENERATED", {name: f"made: {name}".lower for name in hook.GENERATED})
+    for page, names in marked.items():
+        text = page.read_text(encoding="utf-8")
+        assert text.count("*This part is made when the site is built (`make docs`).*") == len(names)
+        site = SimpleNamespace(file=SimpleNamespace(src_uri=page.relative_to(DOCS).as_posix()), meta={})
+        made = hook.on_page_markdown(text, site)
+        assert "when the site is built" not in made
+        assert "<!-- generated" not in made
+        assert [name for name in names if f"made: {name}" not in made] == []
 
 
 @pytest.mark.slow

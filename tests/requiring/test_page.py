@@ -17,11 +17,13 @@ import pytest
 from neuroanp.records.json_io import finite
 from neuroanp.requiring import words
 from neuroanp.requiring.finding import Finding, Point, in_order
+from neuroanp.requiring.kinds import EITHER
 from neuroanp.requiring.parameters import Value
 from neuroanp.requiring.ranking import ranked
 from neuroanp.requiring.report import save, table, to_dict
 from neuroanp.requiring.sweep import Asked, Found, Pair, Plan, plan
 from neuroanp.training.configure import configure
+from tests.requiring.test_response import finding
 
 CONFIG = {
     "task": {"name": "copy", "length": 1, "delay": 1, "symbols": 2},
@@ -160,6 +162,27 @@ def test_ties_are_said_and_no_cause_is_named() -> None:
     assert "they are tied" in told
     assert "update.dw pays most" in told
     assert words.sentences(found)[1].count("update.c2c") == 1
+
+
+def test_what_plays_no_part_is_no_cause() -> None:
+    found = made({"update.dw": -1.0, "update.c2c": -0.5}, stated=0.1)
+    assert next(iter(found.ideals.gains)) == "periphery.adc.bits"  # by its 0 decades
+    told = words.sentences(found)
+    assert told[1] == "No cause is named: no parameter brings anything in the median with its ideal value alone."
+    assert "No better value that was run pays in the median." in told
+    tied = replace(found, ideals=ranked({"update.dw": [1.0, 1.0, 1.0, -1.0], "periphery.adc.bits": [0.0] * 4}))
+    assert "periphery" not in words.cause(tied)
+    assert "update.dw brings most with its ideal value alone in the median" in words.cause(tied)
+
+
+def test_a_window_of_one_value_is_said_once() -> None:
+    def said(*met: float) -> str:
+        return words.requirement(
+            finding({x: [0.001 if x in met else 1.0] * 3 for x in (0.1, 1.0, 10.0, 100.0)}, 1.0, EITHER)
+        )
+
+    assert said(10.0) == "x.y at 10, the one value run that meets it"
+    assert said(10.0, 100.0) == "x.y within 10, 100"
 
 
 def test_what_a_profile_exceeds_is_said_with_the_least_first() -> None:
