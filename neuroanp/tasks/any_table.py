@@ -99,6 +99,8 @@ class AnyTable(HoldsOut):
         if options.scale == "standard":
             self._low, self._span = values[:split, :numbers].mean(axis=0), values[:split, :numbers].std(axis=0)
         scaled = (values[:, :numbers] - self._low) / self._span
+        learned = scaled[:split, : self.inputs]
+        self._reach = learned.min(axis=0), learned.max(axis=0)
         self._at = [table.columns.index(name) for name in own]
         self.named = taken.labels.classes if taken.labels else own
         self.target = ", ".join(taken.targets)
@@ -165,6 +167,11 @@ class AnyTable(HoldsOut):
         """Return values (R, I) of the columns, in their units, as inputs: (R, I), or (window, R, I) of rows apart."""
         found = (values - self._low[: self.inputs]) / self._span[: self.inputs]
         return np.repeat(found[None], self.steps, axis=0) if self.options.rows == "apart" else found
+
+    @property
+    def reach(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return least and greatest of each input over the training rows, (I,) each, as the network sees them."""
+        return self._reach
 
     def in_units(self, outputs: np.ndarray) -> np.ndarray:
         """Return outputs (..., O) in the units of the target columns, those of labels as they are.

@@ -25,7 +25,7 @@ LARGEST = 1 << 30
 SHOWN = 5
 """Problems of a table that are told one by one."""
 FAR = 0.5
-"""Ranges of the training rows by which an input may lie outside them without a word."""
+"""Ranges of a column's training rows by which an input may lie outside them without a word."""
 LOG = logging.getLogger("neuroanp")
 
 
@@ -49,8 +49,12 @@ class FileInputs:
             return self.values
         scaled = self.task.scaled(self.values)
         each = scaled if scaled.ndim == 2 else scaled[0]  # rows apart are held for all steps
-        for name, column in zip(self.task.columns, each.T, strict=True):
-            far = int(((column < -FAR) | (column > 1 + FAR)).sum())
+        reach = self.task.reach
+        if reach is None:
+            return scaled
+        for name, column, low, high in zip(self.task.columns, each.T, *reach, strict=True):
+            room = FAR * (high - low)
+            far = int(((column < low - room) | (column > high + room)).sum())
             if far:
                 LOG.warning("%s: %d of %d values lie far outside the rows it learned from", name, far, len(column))
         return scaled
