@@ -205,8 +205,9 @@ def taken_of(sheet: Sheet, options: TableConfig) -> Taken:
     targets, apart = options.targets, options.rows == "apart"
     absent = [name for name in targets if name not in sheet.names]
     named = not absent and options.labels is not False and len(targets) == 1
-    words = named and (options.labels or holds_words(sheet, sheet.index(targets[0])))
-    labels = read_labels(sheet, targets[0]) if words else None
+    codes = options.missing or ()
+    words = named and (options.labels or holds_words(sheet, sheet.index(targets[0]), codes))
+    labels = read_labels(sheet, targets[0], codes) if words else None
     ahead = options.horizon if options.horizon is not None else int(not apart and labels is None)
     told = () if labels is not None else targets
     inputs = _inputs(sheet, options, targets, told if ahead else ())
@@ -215,7 +216,7 @@ def taken_of(sheet: Sheet, options: TableConfig) -> Taken:
     if labels is not None:
         with_codes = np.column_stack([table.values, labels.codes])
         said = f"target: {labels.name}, {len(labels.classes)} classes: {_few(labels.classes)}"
-        account = (*table.account, said)
+        account = (*table.account, said, *labels.account)
         table = replace(table, values=with_codes, columns=(*columns, labels.name), account=account)
     else:
         hints = [

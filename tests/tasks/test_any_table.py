@@ -157,6 +157,18 @@ def test_a_code_for_missing_values_is_refused_until_it_is_named(plant):
     assert "a: -999.9 in 2 rows counts as missing" in task.account()
 
 
+@pytest.mark.parametrize(("first", "second"), [("1", "2"), ("cold", "hot")])
+def test_a_code_for_missing_values_is_no_class(tmp_path, first, second):
+    path = tmp_path / "x.csv"
+    kinds = [("-999", first, second)[k % 3] for k in range(90)]
+    path.write_text("a,b,c\n" + "\n".join(f"{k % 7},{k % 5},{kind}" for k, kind in enumerate(kinds)))
+    task = made(path, target="c", labels=True, missing=[-999], rows="apart")
+    assert task.named == (first, second)
+    assert "c: -999 in 30 rows counts as missing" in task.account()
+    assert any("30 of 90 rows left out" in line for line in task.account())
+    assert len(made(path, target="c", labels=True, missing=[], rows="apart").named) == 3
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
