@@ -187,7 +187,8 @@ def is_code(values: np.ndarray | float, missing: Sequence[float]) -> np.ndarray:
     >>> is_code(np.array([-999.9, 1.0]), [-999.9])
     array([ True, False])
     """
-    return np.isclose(np.asarray(values)[..., None], np.asarray(missing, dtype=float), rtol=1e-9, atol=0.0).any(axis=-1)
+    near = np.isclose(np.asarray(values)[..., None], np.asarray(missing, dtype=float), rtol=1e-9, atol=0.0)
+    return np.asarray(near.any(axis=-1))
 
 
 def blank(name: str, column: np.ndarray, missing: Sequence[float]) -> list[str]:
