@@ -201,7 +201,7 @@ class Rows(NamedTuple):
     """Rows of a table, ready to be presented.
 
     Args:
-        values: (T, I) float64, in the units of the table; no value is missing any more.
+        values: (T, I) float64, in the units of the table; NaN, where rows apart lack a value: in time none does.
         times: T texts, or None where the task's table has no column of times.
         account: what was taken and what was left, a line each; those that begin with "warning: " are warnings.
     """

@@ -216,6 +216,25 @@ def test_parquet_is_read_as_the_same_table_with_all_digits(plant):
         made(path, target="state")
 
 
+def test_true_and_false_are_one_and_zero_however_the_table_comes_in(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame({"a": np.arange(60) % 7 + 0.5, "on": np.arange(60) % 3 == 0, "c": np.arange(60) % 5})
+    frame.to_csv(csv := tmp_path / "x.csv", index=False)
+    frame.to_parquet(parquet := tmp_path / "x.parquet")
+    tasks = [made(csv, target="c"), made(parquet, target="c"), na.task(frame, target="c", runs=tmp_path, **SMALL).made]
+    for task in tasks:
+        assert task.columns == ("a", "on", "c")
+        assert np.array_equal(task.test(RNG(0)).inputs, tasks[0].test(RNG(0)).inputs)
+    assert np.array_equal(tasks[0].read(csv).values[:, 1], frame["on"].astype(float))
+    for path in (csv, parquet):
+        assert made(path, target="on", labels=True).named == ("0", "1")
+        assert made(path, target="on").named == ("on",)
+    csv.write_text(csv.read_text().replace("True", "perhaps", 1))
+    assert made(csv, target="c").columns == ("a", "c")
+    assert Weather(WeatherConfig(path=parquet, target="c", **SMALL)).columns == ("a", "c")  # as runs have it
+
+
 def test_parquet_without_pyarrow_says_what_to_install(plant, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     path = plant.with_suffix(".parquet")
