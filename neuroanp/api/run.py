@@ -132,8 +132,9 @@ class Run:
 
         Args:
             inputs: (T, B, I) or, of one sequence, (T, I): array, torch tensor or lists of the task's own numbers; or
-                the path of a file of them, .npy, or .csv of one sequence. A run that learned from a table has the new
-                one read as that was (columns, units, times, missing values); outputs are then in the target's unit.
+                the path of a file of them, .npy, or .csv or .parquet of one sequence. A run that learned from a table
+                has the new one read as that was (columns, units, times, missing values); outputs are then in the
+                target's unit, and NaN for rows apart that lack a value.
             noise: False leaves out all noise of reads and units.
 
         Returns: outputs (T, B, O), or (T, O), float64.

@@ -16,7 +16,7 @@ def predict(
     inputs: Annotated[
         Path | None,
         typer.Option("--inputs", "-i", metavar="FILE", show_default=False, parser=options.named,
-                     help=".npy (T, B, I) or (T, I), or .csv of one sequence; the held-out ones if not given."),
+                     help=".npy (T, B, I) or (T, I), .csv or .parquet of one sequence; not given: the held-out ones."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -33,7 +33,8 @@ def predict(
     Without --inputs the held-out sequences are presented: the loss is the reported one, to the last bit (of a
     run from before streams 2 the noise-free one: its noise is drawn anew, which is said).
     A table of inputs is read as the one that the run learned from: columns by name and in their units, times, codes for
-    missing values, filling. The outputs are then in the target's unit. Arrays hold the network's own numbers.
+    missing values, filling. The outputs are then in the target's unit, nan for rows apart that lack a value. Arrays
+    hold the network's own numbers.
     """
     from neuroanp import api
     from neuroanp.cli.arrays import check_fits, check_output, write_arrays

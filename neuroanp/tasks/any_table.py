@@ -14,10 +14,20 @@ from pydantic import BaseModel
 from neuroanp.errors import InputError
 from neuroanp.losses import mean_loss
 from neuroanp.noise import Streams
-from neuroanp.tables import Sheet
+from neuroanp.tables import Sheet, read_sheet
+from neuroanp.tables.truths import with_truths
 from neuroanp.tasks.cut import Cases, Cut
 from neuroanp.tasks.labels import Labels, holds_words, label_scores, may_be_classes, read_labels
-from neuroanp.tasks.own_table import first_tested, gapless, inputs_of, new_rows, opened, rows_of_file, too_short
+from neuroanp.tasks.own_table import (
+    first_tested,
+    gapless,
+    gaps_told,
+    inputs_of,
+    new_rows,
+    opened,
+    rows_of_file,
+    too_short,
+)
 from neuroanp.tasks.protocol import Batch, Held, HoldsOut, Rows, Task
 from neuroanp.tasks.scoring import nrmse, squared_error
 from neuroanp.tasks.table import Table, raise_problems
@@ -53,7 +63,8 @@ class AnyTable(HoldsOut):
     Rows apart: each is held before the network for all steps of a sequence; `split_seed` alone decides which rows are
     the test part. Those with missing values are left out, which is told.
 
-    Numbers are scaled by the training part alone. Labels are one output a class, one-hot. The file is read by the
+    Numbers are scaled by the training part alone; columns of true and false are numbers, 1 and 0. Labels are one output
+    a class, one-hot. The file is read by the
     reader of all tables here: CSV of any separator and decimal mark, or Parquet (the extra `parquet`). What was taken,
     left out and filled is told; what looks like a code for missing values is refused until `missing` says what it is.
 
@@ -85,7 +96,7 @@ class AnyTable(HoldsOut):
             said = {"path, a CSV or Parquet file": options.path, "target, the name of a column": options.target}
             lacking = [f"set task.{key}" for key, value in said.items() if value is None]
             raise InputError("task table needs a table of yours", lacking)
-        taken = taken_of(opened(options.path), options)
+        taken = taken_of(with_truths(opened(options.path)), options)
         table, self._labels, self.ahead = taken.table, taken.labels, taken.ahead
         self._sha256, self._step = table.sha256, table.step
         apart, split = options.rows == "apart", first_tested(len(table), options.split)
@@ -99,6 +110,8 @@ class AnyTable(HoldsOut):
         if options.scale == "standard":
             self._low, self._span = values[:split, :numbers].mean(axis=0), values[:split, :numbers].std(axis=0)
         scaled = (values[:, :numbers] - self._low) / self._span
+        learned = scaled[:split, : self.inputs]
+        self._reach = learned.min(axis=0), learned.max(axis=0)
         self._at = [table.columns.index(name) for name in own]
         self.named = taken.labels.classes if taken.labels else own
         self.target = ", ".join(taken.targets)
@@ -166,6 +179,11 @@ class AnyTable(HoldsOut):
         found = (values - self._low[: self.inputs]) / self._span[: self.inputs]
         return np.repeat(found[None], self.steps, axis=0) if self.options.rows == "apart" else found
 
+    @property
+    def reach(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return least and greatest of each input over the training rows, (I,) each, as the network sees them."""
+        return self._reach
+
     def in_units(self, outputs: np.ndarray) -> np.ndarray:
         """Return outputs (..., O) in the units of the target columns, those of labels as they are.
 
@@ -178,11 +196,15 @@ class AnyTable(HoldsOut):
     def read(self, path: Path) -> Rows:
         """Read new rows as the run's own were read: the same columns, codes for missing values, times, and filling.
 
+        Of rows apart, those that lack a value stay, with NaN for it, which is told: nothing can be said of them alone.
+
         Raises:
-            InputError: all that is wrong with the table; rows of another step than the run's are wrong, too.
+            InputError: all that is wrong with the table; rows of another step than the run's are wrong, too; or of rows
+                apart none has all values.
         """
         evenly = self.options.rows == "time"
-        even = new_rows(path, self.options, self.columns, self._step, self.options.fill, evenly)
+        sheet = with_truths(read_sheet(path))
+        even = new_rows(sheet, self.options, self.columns, self._step, self.options.fill, evenly)
         times = None if even.times is None else [even.times.text(row) for row in range(len(even))]
         return Rows(even.values, times, even.account)
 
@@ -198,8 +220,9 @@ def taken_of(sheet: Sheet, options: TableConfig) -> Taken:
     targets, apart = options.targets, options.rows == "apart"
     absent = [name for name in targets if name not in sheet.names]
     named = not absent and options.labels is not False and len(targets) == 1
-    words = named and (options.labels or holds_words(sheet, sheet.index(targets[0])))
-    labels = read_labels(sheet, targets[0]) if words else None
+    codes = options.missing or ()
+    words = named and (options.labels or holds_words(sheet, sheet.index(targets[0]), codes))
+    labels = read_labels(sheet, targets[0], codes) if words else None
     ahead = options.horizon if options.horizon is not None else int(not apart and labels is None)
     told = () if labels is not None else targets
     inputs = _inputs(sheet, options, targets, told if ahead else ())
@@ -208,7 +231,7 @@ def taken_of(sheet: Sheet, options: TableConfig) -> Taken:
     if labels is not None:
         with_codes = np.column_stack([table.values, labels.codes])
         said = f"target: {labels.name}, {len(labels.classes)} classes: {_few(labels.classes)}"
-        account = (*table.account, said)
+        account = (*table.account, said, *labels.account)
         table = replace(table, values=with_codes, columns=(*columns, labels.name), account=account)
     else:
         hints = [
@@ -241,12 +264,7 @@ def _whole_rows(table: Table) -> Table:
     whole = ~np.isnan(table.values).any(axis=1)
     if whole.all():
         return table
-    gaps = [
-        f"{name} {int(n):,}" for name, n in zip(table.columns, np.isnan(table.values).sum(axis=0), strict=True) if n
-    ]
-    lines = ", ".join(map(str, table.lines[~whole][:3].tolist()))
-    said = f"{int((~whole).sum()):,} of {len(table):,} rows left out, in which values are missing ({', '.join(gaps)}"
-    account = (*table.account, f"warning: {said}; lines {lines}{', ...' if (~whole).sum() > 3 else ''})")
+    account = (*table.account, gaps_told(table, "left out, in which values are missing"))
     return replace(table, values=table.values[whole], lines=table.lines[whole], account=account)
 
 

@@ -70,18 +70,46 @@ def times_of(sheet: Sheet, options: OwnTable) -> tuple[str, ...]:
 
 
 def new_rows(
-    path: Path, options: OwnTable, columns: Sequence[str], step: int | None, fill: int, evenly: bool = True
+    sheet: Sheet, options: OwnTable, columns: Sequence[str], step: int | None, fill: int, evenly: bool = True
 ) -> Table:
     """Return rows for a network that learned from a table of such rows.
 
     Args:
-        path: the file. options: of the run. columns: its inputs. step: nanoseconds from row to row, if it is known.
-        fill: rows in a row that may be missing. evenly: whether rows follow one another in time.
+        sheet: the rows. options: of the run. columns: its inputs. step: nanoseconds from row to row, if it is known.
+        fill: rows in a row that may be missing. evenly: whether rows follow one another in time; those that do not may
+            lack values, which stay NaN.
     """
-    table, problems = rows_of_file(read_sheet(path), options, columns, options.missing or (), evenly=evenly)
+    table, problems = rows_of_file(sheet, options, columns, options.missing or (), evenly=evenly)
     doubts = [] if options.missing is not None else doubtful_codes(table)
     table = replace(table, account=(*table.account, *(f"warning: {line}" for line in doubts)))
-    return gapless(table, fill, problems, step)
+    return gapless(table, fill, problems, step) if evenly else _apart(table, problems)
+
+
+def _apart(table: Table, problems: list[str]) -> Table:
+    """Return rows apart, some of which may lack values, and say so; InputError where all do."""
+    whole = ~np.isnan(table.values).any(axis=1)
+    if not whole.any():
+        problems = [
+            *problems,
+            f"{table.label}: each row lacks a value; fill them, or leave the column out and train anew",
+        ]
+    raise_problems(table.label, problems)
+    if whole.all():
+        return table
+    return replace(table, account=(*table.account, gaps_told(table, "lack values, so that nothing is told of them")))
+
+
+def gaps_told(table: Table, what: str) -> str:
+    """Return the warning that some rows lack values: how many, in which columns and lines.
+
+    Args:
+        table: with NaN where a value is missing. what: becomes of such rows.
+    """
+    gaps = np.isnan(table.values)
+    counts = [f"{name} {int(n):,}" for name, n in zip(table.columns, gaps.sum(axis=0), strict=True) if n]
+    lines = table.lines[gaps.any(axis=1)]
+    first = f"lines {', '.join(map(str, lines[:3].tolist()))}{', ...' if len(lines) > 3 else ''}"
+    return f"warning: {len(lines):,} of {len(table):,} rows {what} ({', '.join(counts)}; {first})"
 
 
 def rows_of_file(

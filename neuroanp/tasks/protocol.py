@@ -201,7 +201,7 @@ class Rows(NamedTuple):
     """Rows of a table, ready to be presented.
 
     Args:
-        values: (T, I) float64, in the units of the table; no value is missing any more.
+        values: (T, I) float64, in the units of the table; NaN, where rows apart lack a value: in time none does.
         times: T texts, or None where the task's table has no column of times.
         account: what was taken and what was left, a line each; those that begin with "warning: " are warnings.
     """
@@ -217,6 +217,8 @@ class InUnits(Protocol):
     Args:
         columns: names of the inputs, in their order. target: what the outputs tell; named: what each of them is called.
         ahead: rows from an input to the value that the output is to tell.
+        reach: least and greatest of each input over the training rows, (I,) each, as `scaled` gives them: new rows far
+            outside are warned of; None: nobody knows.
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
@@ -231,12 +233,19 @@ class InUnits(Protocol):
     >>> u = table.scaled(rows.values)
     >>> u.shape, table.in_units(np.zeros((1, 1, 1))).item()
     ((200, 1), 40.0)
+    >>> table.reach
+    (array([0.]), array([1.]))
     """
 
     columns: tuple[str, ...]
     target: str
     named: tuple[str, ...]
     ahead: int
+
+    @property
+    def reach(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return least and greatest of each input over the training rows, scaled, (I,) each; None: nobody knows."""
+        ...
 
     def read(self, path: Path) -> Rows:
         """Read new rows as the task's own table was read: names, missing values, gaps, times.

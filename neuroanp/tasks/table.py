@@ -151,7 +151,7 @@ def parse(
         if missing is None:
             problems += suspicions(name, column, sheet.lines, sheet.label, REMEDY)
         else:
-            account += _blank(name, column, missing)
+            account += blank(name, column, missing)
         if index is not None and not bad.count(name) and not named_like_time(name):
             problems += thousands(sheet, index, column, missing is None)
         if bad.count(name):
@@ -181,11 +181,27 @@ def _index(sheet: Sheet, name: str, problems: list[str]) -> int | None:
         return None
 
 
-def _blank(name: str, column: np.ndarray, missing: Sequence[float]) -> list[str]:
-    """Make the codes for missing values NaN, and say how many."""
+def is_code(values: np.ndarray | float, missing: Sequence[float]) -> np.ndarray:
+    """Return which values are one of the codes for missing values, in the shape of `values`.
+
+    >>> is_code(np.array([-999.9, 1.0]), [-999.9])
+    array([ True, False])
+    """
+    near = np.isclose(np.asarray(values)[..., None], np.asarray(missing, dtype=float), rtol=1e-9, atol=0.0)
+    return np.asarray(near.any(axis=-1))
+
+
+def blank(name: str, column: np.ndarray, missing: Sequence[float]) -> list[str]:
+    """Make the codes for missing values NaN, in place, and say how many.
+
+    Args:
+        name: of the column. column: (rows,) its numbers. missing: the codes.
+
+    Returns: a line for each code that there is.
+    """
     said = []
     for code in missing:
-        at = np.isclose(column, code, rtol=1e-9, atol=0.0)
+        at = is_code(column, (code,))
         if at.any():
             column[at] = math.nan
             said.append(f"{name}: {code:g} in {at.sum():,} rows counts as missing")

@@ -108,6 +108,11 @@ class Weather(Windows):
         """Return values (..., I) of the columns, in their units, as inputs: 0 to 1 over the training rows."""
         return (values - self._low) / self._span
 
+    @property
+    def reach(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return 0 and 1 for each input, (I,): the ends of the training rows."""
+        return np.zeros(self.inputs), np.ones(self.inputs)
+
     def in_units(self, outputs: np.ndarray) -> np.ndarray:
         """Return outputs (..., 1) in the unit of the target column.
 

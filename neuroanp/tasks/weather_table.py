@@ -62,7 +62,7 @@ def rows_again(path: Path, options: WeatherConfig, columns: Sequence[str], step:
         path: the file. options: of the run. columns: its inputs. step: nanoseconds from row to row, if it is known.
     """
     if options.path is not None:
-        return new_rows(path, options, columns, step, _fill(options))
+        return new_rows(read_sheet(path), options, columns, step, _fill(options))
     table, problems = rows_of_nycflights(read_sheet(path), options, columns)
     return gapless(table, _fill(options), problems, step)
 

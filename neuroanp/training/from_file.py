@@ -1,4 +1,4 @@
-"""Take inputs from a user's file: .npy, or a table (.csv) of one sequence, in the units that its task's table has."""
+"""Take inputs from a user's file: .npy, or a table of one sequence (CSV, Parquet), in the units that its task has."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from neuroanp.tasks.protocol import TASKS, InUnits
 if TYPE_CHECKING:
     from neuroanp.training.config import RunConfig
 
-ENDINGS = (".npy", ".csv")
+TABLES = (".csv", ".parquet")
+ENDINGS = (".npy", *TABLES)
 LARGEST = 1 << 30
 """Bytes of a file of inputs."""
 SHOWN = 5
 """Problems of a table that are told one by one."""
 FAR = 0.5
-"""Ranges of the training rows by which an input may lie outside them without a word."""
+"""Ranges of a column's training rows by which an input may lie outside them without a word."""
 LOG = logging.getLogger("neuroanp")
 
 
@@ -34,7 +35,7 @@ class FileInputs:
     """Inputs as a file has them, and what makes the network's numbers of them.
 
     Args:
-        values: (T, I) of a table, (T, B, I) or (T, I) of an array.
+        values: (T, I) of a table, with NaN where rows apart lack a value; (T, B, I) or (T, I) of an array.
         task: whose columns and units a table has; None: the values are the network's own numbers.
         times: T texts, of a table whose task has a column of times.
     """
@@ -44,28 +45,49 @@ class FileInputs:
     times: list[str] | None = None
 
     def presented(self) -> np.ndarray:
-        """Return the network's own numbers; warn of columns that lie far outside the rows that it learned from."""
+        """Return the network's own numbers; warn of columns that lie far outside the rows that it learned from.
+
+        Rows that lack a value are left out.
+        """
         if self.task is None:
             return self.values
-        scaled = self.task.scaled(self.values)
+        scaled = self.task.scaled(self.values[self._whole])
         each = scaled if scaled.ndim == 2 else scaled[0]  # rows apart are held for all steps
-        for name, column in zip(self.task.columns, each.T, strict=True):
-            far = int(((column < -FAR) | (column > 1 + FAR)).sum())
+        reach = self.task.reach
+        if reach is None:
+            return scaled
+        for name, column, low, high in zip(self.task.columns, each.T, *reach, strict=True):
+            room = FAR * (high - low)
+            far = int(((column < low - room) | (column > high + room)).sum())
             if far:
                 LOG.warning("%s: %d of %d values lie far outside the rows it learned from", name, far, len(column))
         return scaled
 
     def in_units(self, outputs: np.ndarray) -> np.ndarray:
-        """Return outputs (..., O) of the network in the unit that the table has of its target."""
-        return outputs if self.task is None else self.task.in_units(outputs)
+        """Return outputs (..., O) of the network in the unit that the table has of its target.
+
+        They are NaN of rows that lack a value, which were not presented.
+        """
+        if self.task is None:
+            return outputs
+        found, whole = self.task.in_units(outputs), self._whole
+        if whole.all():
+            return found
+        every = np.full((len(whole), found.shape[-1]), np.nan)
+        every[whole] = found
+        return every
+
+    @property
+    def _whole(self) -> np.ndarray:
+        return ~np.isnan(self.values).any(axis=1)
 
 
 def read_inputs(path: Path, config: RunConfig) -> FileInputs:
     """Read a file of inputs for a run's network.
 
     Args:
-        path: .npy of (T, B, I) or (T, I), the network's own numbers; or .csv of one sequence, a step a row: where the
-            run learned from a table, it is read as that was (what was taken is logged), else all columns are taken.
+        path: .npy of (T, B, I) or (T, I), the network's own numbers; or a table, .csv or .parquet, a step a row: where
+            the run learned from a table, it is read as that was (what was taken is logged), else all columns are taken.
         config: the run's.
 
     Raises:
@@ -73,7 +95,7 @@ def read_inputs(path: Path, config: RunConfig) -> FileInputs:
     """
     if path.suffix not in ENDINGS:
         raise InputError(f"inputs: {path}: its name must end in {' or '.join(ENDINGS)}")
-    if path.suffix == ".csv":
+    if path.suffix in TABLES:
         table = TASKS.get(config.task_name)(config.task).table
         return FileInputs(_all_columns(path)) if table is None else _rows(path, table)
     try:

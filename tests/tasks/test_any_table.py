@@ -157,6 +157,18 @@ def test_a_code_for_missing_values_is_refused_until_it_is_named(plant):
     assert "a: -999.9 in 2 rows counts as missing" in task.account()
 
 
+@pytest.mark.parametrize(("first", "second"), [("1", "2"), ("cold", "hot")])
+def test_a_code_for_missing_values_is_no_class(tmp_path, first, second):
+    path = tmp_path / "x.csv"
+    kinds = [("-999", first, second)[k % 3] for k in range(90)]
+    path.write_text("a,b,c\n" + "\n".join(f"{k % 7},{k % 5},{kind}" for k, kind in enumerate(kinds)))
+    task = made(path, target="c", labels=True, missing=[-999], rows="apart")
+    assert task.named == (first, second)
+    assert "c: -999 in 30 rows counts as missing" in task.account()
+    assert any("30 of 90 rows left out" in line for line in task.account())
+    assert len(made(path, target="c", labels=True, missing=[], rows="apart").named) == 3
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -202,6 +214,25 @@ def test_parquet_is_read_as_the_same_table_with_all_digits(plant):
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(InputError, match="no Parquet file that can be read"):
         made(path, target="state")
+
+
+def test_true_and_false_are_one_and_zero_however_the_table_comes_in(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame({"a": np.arange(60) % 7 + 0.5, "on": np.arange(60) % 3 == 0, "c": np.arange(60) % 5})
+    frame.to_csv(csv := tmp_path / "x.csv", index=False)
+    frame.to_parquet(parquet := tmp_path / "x.parquet")
+    tasks = [made(csv, target="c"), made(parquet, target="c"), na.task(frame, target="c", runs=tmp_path, **SMALL).made]
+    for task in tasks:
+        assert task.columns == ("a", "on", "c")
+        assert np.array_equal(task.test(RNG(0)).inputs, tasks[0].test(RNG(0)).inputs)
+    assert np.array_equal(tasks[0].read(csv).values[:, 1], frame["on"].astype(float))
+    for path in (csv, parquet):
+        assert made(path, target="on", labels=True).named == ("0", "1")
+        assert made(path, target="on").named == ("on",)
+    csv.write_text(csv.read_text().replace("True", "perhaps", 1))
+    assert made(csv, target="c").columns == ("a", "c")
+    assert Weather(WeatherConfig(path=parquet, target="c", **SMALL)).columns == ("a", "c")  # as runs have it
 
 
 def test_parquet_without_pyarrow_says_what_to_install(plant, monkeypatch):
