@@ -71,11 +71,14 @@ def _rows(axes: Axes) -> Iterator[Row]:
 
     bands = {str(one.get_label()): _band(one) for one in axes.collections if isinstance(one, PolyCollection)}
     errors = dict(_errors(axes))
+    lie = any(isinstance(bars, BarContainer) and bars.orientation == "horizontal" for bars in axes.containers)
+    beside = _names(axes, "y") if lie else {}  # of marks that lie on such bars
     shown = [line for line in axes.lines if line.get_gid() != DECORATION and not isinstance(line, AxLine)]
     for k, line in enumerate(shown, 1):
         label, band = errors.get(line, (str(line.get_label()), None))
         band = bands.pop(label, None) if band is None else band
-        yield from _line(line, axes, band, _named(label, f"line {k}"))
+        for row in _line(line, axes, band, _named(label, f"line {k}")):
+            yield (*row[:2], _nearest(beside, float(row[2])), *row[3:]) if beside else row
     for name, band in bands.items():
         if band is not None:
             yield from (
@@ -144,7 +147,7 @@ def _bars(bars: BarContainer, axes: Axes) -> Iterator[Row]:
         start, width = (bar.get_y(), bar.get_height()) if lie else (bar.get_x(), bar.get_width())
         length, middle = bar.get_width() if lie else bar.get_height(), start + width / 2
         if names:
-            place, ends = names[min(names, key=lambda at: abs(at - middle))], ("", "")
+            place, ends = _nearest(names, middle), ("", "")
         else:
             place, ends = _number(middle), (_number(start), _number(start + width))
         x, y = ("", place) if lie else (place, "")
@@ -164,6 +167,10 @@ def _names(axes: Axes, which: str) -> dict[float, str]:
     places = [float(place) for place in at()]
     names = [_word(text) for text in said.format_ticks(places)]
     return {} if all(map(_says_number, names)) else dict(zip(places, names, strict=True))
+
+
+def _nearest(names: dict[float, str], place: float) -> str:
+    return names[min(names, key=lambda at: abs(at - place))]
 
 
 def _says_number(text: str) -> bool:

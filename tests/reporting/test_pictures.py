@@ -62,9 +62,11 @@ def test_bars_have_their_length_and_the_name_of_their_place():
     def lying(axes):
         axes.barh([-0.2, 0.8], [0.5, -0.25], height=0.34, label="all on")
         axes.barh([1.2], [0.125], height=0.34)
+        axes.plot([0.25], [-0.2], label="_all on: seeds")
         axes.set_yticks(range(2), ["drift", "c2c"])
 
     assert rows_of(lying) == [
+        ("all on: seeds", "0.25", "drift", "", "", ""),
         ("all on", "", "drift", "", "", "0.5"), ("all on", "", "c2c", "", "", "-0.25"),
         ("bar", "", "c2c", "", "", "0.125"),
     ]  # fmt: skip
