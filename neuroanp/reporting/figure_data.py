@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroanp.errors import printable
+from neuroanp.tables.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PolyCollection
+    from matplotlib.container import BarContainer
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.patches import StepPatch
 
 COLUMNS = ("panel", "series", "x axis", "y axis", "x", "y", "low", "high", "value")
-NAMELESS = re.compile(r"(_child\d+)?")
+NAMELESS = re.compile(r"(_child\d+|_nolegend_|_container\d+)?")
 DECORATION = "decoration"
 """The gid of what a figure draws without showing a number by it."""
 FORMULA = ("=", "+", "-", "@")
@@ -33,8 +36,9 @@ Band = tuple[np.ndarray, np.ndarray, np.ndarray]
 def csv_of(figure: Figure) -> str:
     """Return what a figure shows: a row a point, with its panel, series and axes; of maps a row a cell.
 
-    low and high: the ends of a band. Numbers are written such that they come back to the last bit. x is empty of lines
-    across the whole panel.
+    low and high: the ends of a band, of an error bar, or of a bin. value: of a cell of a map, or the length of a bar,
+    whose place is x, or y where bars lie, with its name where the axis has names. Numbers are written such that they
+    come back to the last bit. x is empty of lines across the whole panel.
 
     >>> from matplotlib.figure import Figure
     >>> figure = Figure()
@@ -48,9 +52,9 @@ def csv_of(figure: Figure) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for number, axes in enumerate(figure.axes, 1):
+    for at, axes in enumerate(figure.axes, 1):
         if axes.get_label() != "<colorbar>":
-            names = [axes.get_title(loc="left") or axes.get_title() or str(number)]
+            names = [axes.get_title(loc="left") or axes.get_title() or str(at)]
             names += [axes.get_xlabel(), axes.get_ylabel()]
             for series, *values in _rows(axes):
                 panel, x, y = map(_word, names)
@@ -61,28 +65,37 @@ def csv_of(figure: Figure) -> str:
 def _rows(axes: Axes) -> Iterator[Row]:
     """Return series, x, y, low, high and value of each point."""
     from matplotlib.collections import PolyCollection
+    from matplotlib.container import BarContainer
     from matplotlib.lines import AxLine
-    from matplotlib.patches import Rectangle
+    from matplotlib.patches import StepPatch
 
     bands = {str(one.get_label()): _band(one) for one in axes.collections if isinstance(one, PolyCollection)}
+    errors = dict(_errors(axes))
+    lie = any(isinstance(bars, BarContainer) and bars.orientation == "horizontal" for bars in axes.containers)
+    beside = _names(axes, "y") if lie else {}  # of marks that lie on such bars
     shown = [line for line in axes.lines if line.get_gid() != DECORATION and not isinstance(line, AxLine)]
-    for number, line in enumerate(shown, 1):
-        name = str(line.get_label())
-        yield from _line(line, axes, bands.pop(name, None), f"line {number}" if NAMELESS.fullmatch(name) else name)
+    for k, line in enumerate(shown, 1):
+        label, band = errors.get(line, (str(line.get_label()), None))
+        band = bands.pop(label, None) if band is None else band
+        for row in _line(line, axes, band, _named(label, f"line {k}")):
+            yield (*row[:2], _nearest(beside, float(row[2])), *row[3:]) if beside else row
     for name, band in bands.items():
         if band is not None:
             yield from (
                 (name, *map(_number, (x, math.nan, low, high, math.nan))) for x, low, high in zip(*band, strict=True)
             )
-    for bar in axes.patches:
-        if isinstance(bar, Rectangle):
-            yield _bar(bar)
+    for bars in axes.containers:
+        if isinstance(bars, BarContainer):
+            yield from _bars(bars, axes)
+    for stairs in axes.patches:
+        if isinstance(stairs, StepPatch) and not stairs.get_fill():  # what is filled has an outline that says the same
+            yield from _stairs(stairs)
     for image in axes.images:
         name = str(image.get_label())
         values = np.asarray(image.get_array(), dtype=float)
         if values.ndim == 2:
             for (row, column), value in np.ndenumerate(values):
-                yield "map" if NAMELESS.fullmatch(name) else name, str(column + 1), str(row + 1), "", "", _number(value)
+                yield _named(name, "map"), str(column + 1), str(row + 1), "", "", _number(value)
 
 
 def _line(line: Line2D, axes: Axes, band: Band | None, name: str) -> Iterator[Row]:
@@ -114,10 +127,66 @@ def _band(one: PolyCollection) -> Band | None:
     return (there[:, 0], low, high) if np.array_equal(there[:, 0], back[:, 0]) else None
 
 
-def _bar(bar) -> Row:
-    """Return a bar of a histogram, or of costs that lie beside one another."""
-    x, y, width, height = bar.get_x(), bar.get_y(), bar.get_width(), bar.get_height()
-    return "bar", _number(x), _number(y), _number(x + width), _number(y + height), ""
+def _errors(axes: Axes) -> Iterator[tuple[Line2D, tuple[str, Band]]]:
+    """Return of each line with error bars the label of both, and x and the ends of the bars."""
+    from matplotlib.container import ErrorbarContainer
+
+    for one in axes.containers:
+        if isinstance(one, ErrorbarContainer) and one.has_yerr and one.lines[0] is not None:
+            bars = np.array([bar[:, 1] for bar in one.lines[2][-1].get_segments()]).reshape(-1, 2)
+            xs = np.asarray(one.lines[0].get_xdata(orig=True), dtype=float)
+            if len(bars) == len(xs):
+                yield one.lines[0], (str(one.get_label()), (xs, bars.min(axis=1), bars.max(axis=1)))
+
+
+def _bars(bars: BarContainer, axes: Axes) -> Iterator[Row]:
+    """Return bars: where each stands, by name if its axis has names, and its length; of a histogram the ends, too."""
+    lie = bars.orientation == "horizontal"
+    names = _names(axes, "y" if lie else "x")
+    for bar in bars.patches:
+        start, width = (bar.get_y(), bar.get_height()) if lie else (bar.get_x(), bar.get_width())
+        length, middle = bar.get_width() if lie else bar.get_height(), start + width / 2
+        if names:
+            place, ends = _nearest(names, middle), ("", "")
+        else:
+            place, ends = _number(middle), (_number(start), _number(start + width))
+        x, y = ("", place) if lie else (place, "")
+        yield _named(str(bars.get_label()), "bar"), x, y, *ends, _number(length)
+
+
+def _names(axes: Axes, which: str) -> dict[float, str]:
+    """Return the names along an axis by their places; {} where it has numbers."""
+    from matplotlib.category import StrCategoryFormatter, StrCategoryLocator
+    from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
+
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    said, at = axis.get_major_formatter(), axis.get_major_locator()
+    named = isinstance(said, FixedFormatter | FuncFormatter | StrCategoryFormatter)
+    if not named or not isinstance(at, FixedLocator | StrCategoryLocator):
+        return {}
+    places = [float(place) for place in at()]
+    names = [_word(text) for text in said.format_ticks(places)]
+    return {} if all(map(_says_number, names)) else dict(zip(places, names, strict=True))
+
+
+def _nearest(names: dict[float, str], place: float) -> str:
+    return names[min(names, key=lambda at: abs(at - place))]
+
+
+def _says_number(text: str) -> bool:
+    return number(text.replace("\N{MINUS SIGN}", "-")) is not None
+
+
+def _stairs(stairs: StepPatch) -> Iterator[Row]:
+    """Return the bins of a histogram: the middle, the ends and the height of each."""
+    name, (values, edges, _) = _named(str(stairs.get_label()), "bins"), stairs.get_data()
+    for low, high, value in zip(edges[:-1], edges[1:], values, strict=True):
+        yield name, _number((low + high) / 2), "", _number(low), _number(high), _number(value)
+
+
+def _named(label: str, otherwise: str) -> str:
+    """Return the label of a series, or what it is called without one."""
+    return otherwise if NAMELESS.fullmatch(label) else label
 
 
 def _number(value: float) -> str:

@@ -79,7 +79,7 @@ class FileInputs:
 
     @property
     def _whole(self) -> np.ndarray:
-        return ~np.isnan(self.values).any(axis=1)
+        return np.asarray(~np.isnan(self.values).any(axis=1))
 
 
 def read_inputs(path: Path, config: RunConfig) -> FileInputs:

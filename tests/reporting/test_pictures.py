@@ -50,6 +50,45 @@ def test_the_csv_has_controls_without_a_place_and_marks_of_tests_beside_the_trai
     assert len([row for row in rows if row["series"] == "pcm · anp: test loss"]) == 20
 
 
+def rows_of(draw):
+    figure = new_figure(4, 3)
+    draw(figure.subplots())
+    return [
+        tuple(row[key] for key in ("series", "x", "y", "low", "high", "value")) for row in read_back(csv_of(figure))
+    ]
+
+
+def test_bars_have_their_length_and_the_name_of_their_place():
+    def lying(axes):
+        axes.barh([-0.2, 0.8], [0.5, -0.25], height=0.34, label="all on")
+        axes.barh([1.2], [0.125], height=0.34)
+        axes.plot([0.25], [-0.2], label="_all on: seeds")
+        axes.set_yticks(range(2), ["drift", "c2c"])
+
+    assert rows_of(lying) == [
+        ("all on: seeds", "0.25", "drift", "", "", ""),
+        ("all on", "", "drift", "", "", "0.5"), ("all on", "", "c2c", "", "", "-0.25"),
+        ("bar", "", "c2c", "", "", "0.125"),
+    ]  # fmt: skip
+    assert [row[1] for row in rows_of(lambda axes: axes.bar(["pcm", "rram"], [3, 4]))] == ["pcm", "rram"]
+    assert rows_of(lambda axes: axes.bar([1, 2], [3, 4], width=1, label="n")) == [
+        ("n", "1.0", "", "0.5", "1.5", "3.0"), ("n", "2.0", "", "1.5", "2.5", "4.0"),
+    ]  # fmt: skip
+
+
+def test_stairs_are_bins_once_and_error_bars_have_their_ends():
+    def stairs(axes):
+        axes.stairs([3, 4], [0, 1, 4], fill=True)
+        axes.stairs([3, 4], [0, 1, 4])
+
+    assert rows_of(stairs) == [("bins", "0.5", "", "0.0", "1.0", "3.0"), ("bins", "2.5", "", "1.0", "4.0", "4.0")]
+    ends = {"yerr": [[0.5, 0.25], [1, 2]], "label": "measured"}
+    assert rows_of(lambda axes: axes.errorbar([1, 2], [3, 4], **ends)) == [
+        ("measured", "1.0", "3.0", "2.5", "4.0", ""), ("measured", "2.0", "4.0", "3.75", "6.0", ""),
+    ]  # fmt: skip
+    assert [row[0] for row in rows_of(lambda axes: axes.plot([1], [2], label="_nolegend_"))] == ["line 1"]
+
+
 def test_names_in_a_csv_are_no_formulas_and_hold_no_hidden_characters():
     figure = new_figure(2, 2)
     figure.subplots().plot([0, 1], [2, 3], label="=cmd|' /C calc'!A0\u202e")
