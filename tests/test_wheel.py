@@ -134,6 +134,7 @@ def test_an_example_is_copied_from_the_wheel_and_runs(installed: Path, tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["examples", "runs"]
 
 
+@pytest.mark.long
 def test_every_example_of_the_wheel_is_a_run_that_can_begin(installed: Path, tmp_path: Path) -> None:
     command(installed / "neuroanp", "examples", "--copy", "examples", cwd=tmp_path)
     code = """
@@ -147,8 +148,9 @@ for path in sorted(pathlib.Path("examples").glob("*.yaml")):
 
 
 def test_demo_and_schema_come_with_the_wheel(installed: Path, tmp_path: Path) -> None:
-    for kind, key in (("config", "rule"), ("profile", "conductance")):
-        assert key in json.loads(command(installed / "neuroanp", "schema", kind, cwd=tmp_path))["properties"]
+    config, profile = (json.loads(command(installed / "neuroanp", "schema", kind, cwd=tmp_path)) for kind in KINDS)
+    assert "rule" in config["properties"]
+    assert all("conductance" in profile[whether]["properties"] for whether in ("then", "else"))  # it extends another
     assert not list(tmp_path.iterdir())
     told = command(installed / "neuroanp", "demo", "--updates", "2", "--workers", "1", cwd=tmp_path)
     rows = [line.split()[:2] for line in told.splitlines() if " echo  E " in line]
@@ -157,6 +159,7 @@ def test_demo_and_schema_come_with_the_wheel(installed: Path, tmp_path: Path) ->
     assert (tmp_path / page).is_file()
 
 
+KINDS = ("config", "profile")
 BROKEN = {
     "device": ("self.sigma_ref * (g_now", "2 * self.sigma_ref * (g_now"),
     "task": ("(1 - rate) * now + rate * each", "(1 - rate) * now - rate * each"),
@@ -182,7 +185,9 @@ def own(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return made
 
 
-@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.long] * (kind not in ("device", "task"))) for kind in BROKEN]
+)
 def test_a_package_of_one_s_own_is_found_used_and_tests_itself(installed: Path, own, kind: str, tmp_path: Path) -> None:
     """Nothing of neuroanp is touched; the test that comes with the package fails once its physics is wrong."""
     place, (_, *words) = own[kind]
