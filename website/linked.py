@@ -16,7 +16,7 @@ FOLDER = "source"
 """Folder of the site that shows what lies outside of docs."""
 
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml", ".csv": "text", ".sv": "systemverilog", "": "text"}
-_LINK = re.compile(r"(\]\()(?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
+_LINK = re.compile(r"(\]\()(?!https?:|mailto:|data:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
 _FENCE = re.compile(r"^ *(```+|~~~+)")
 
 

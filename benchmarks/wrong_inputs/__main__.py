@@ -67,7 +67,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _cell(message: str) -> str:
-    text = message.replace("|", "\\|")
+    text = message.replace("|", "\\|").replace("[", "\\[")
     return text if len(text) <= WIDE else f"{text[:WIDE]}…"
 
 

@@ -139,8 +139,9 @@ class Run:
 
         Returns: outputs (T, B, O), or (T, O), float64.
 
-        Raises: InputError: inputs of another shape or not finite, a file that holds none, no checkpoint that can be
-            read, or changed data.
+        Raises:
+            InputError: inputs of another shape or not finite, a file that holds none, no checkpoint that can be read,
+                or changed data.
         """
         from neuroanp.training.forward import predict
         from neuroanp.training.from_file import read_inputs

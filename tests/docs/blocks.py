@@ -12,6 +12,7 @@ import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import dedent
 
 _NOT_RUN = "*Not run by the tests"
 _REFUSED = "*Exit code 2: "
@@ -38,7 +39,7 @@ class Block:
     @property
     def text(self) -> str:
         """The code, made small as the comment says."""
-        text = "\n".join(self.lines) + "\n"
+        text = dedent("\n".join(self.lines)) + "\n"  # a fence may stand in a list
         for part in self.how.split("; "):
             old, arrow, new = part.partition(" -> ")
             if arrow:
