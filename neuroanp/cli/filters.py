@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neuroanp.cli import options
+from neuroanp.cli.screen import console, text
 
 if TYPE_CHECKING:
     from neuroanp.records.listing import Listing
@@ -48,3 +49,9 @@ def chosen(
         options.split_list(backend, "--backend"), options.split_list(rule, "--rule"),
         options.split_list(status, "--status"), options.seed_list(seed, "--seed"), since, where or (), sort,
     )  # fmt: skip
+
+
+def tell_left_out(found: "Listing") -> None:
+    """Warn of each directory of a store that is no valid run, and so is among none of those that are chosen."""
+    for message in found.broken:
+        console(error=True).print(text(f"warning: left out: {message}"), soft_wrap=True)

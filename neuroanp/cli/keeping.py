@@ -9,7 +9,7 @@ import typer
 from neuroanp.cli import filters, options
 from neuroanp.cli.boundary import guarded
 from neuroanp.cli.listing import app
-from neuroanp.cli.screen import console, print_json, show, text
+from neuroanp.cli.screen import print_json, show
 from neuroanp.errors import InputError
 
 SHOWN = 12
@@ -102,7 +102,7 @@ def remove_runs(
         removal = planned([found(one) for one in runs])
     else:
         chosen = filters.chosen(store, *given)
-        _left_out(chosen.broken)
+        filters.tell_left_out(chosen)
         removal = planned([store / row["name"] for row in chosen.rows])
     rows = [{"run": str(run), "bytes": size} for run, size in removal.runs.items()]
     size = format_quantity(removal.bytes, "B", digits=3)
@@ -118,11 +118,6 @@ def remove_runs(
         typer.confirm(f"remove {_count(rows)} ({size}) for good?", abort=True, err=True)
     carry_out(removal, argv())
     _removed(rows, size, json, "removed", True)
-
-
-def _left_out(broken: list[str]) -> None:
-    for message in broken:
-        console(error=True).print(text(f"warning: left out: {message}"), soft_wrap=True)
 
 
 def _removed(rows: list[dict[str, Any]], size: str, json: bool, how: str, done: bool) -> None:
@@ -178,7 +173,7 @@ def export_runs(
     if output is not None and output.exists() and not force:
         raise InputError(f"--output {output}: exists already; choose another name, or --force to replace it")
     chosen = filters.chosen(store, task, profile, backend, rule, status, seed, since, where, sort)
-    _left_out(chosen.broken)
+    filters.tell_left_out(chosen)
     written = as_csv(chosen.rows) if ending == ".csv" else as_json(chosen.rows)
     if output is None:
         if json:

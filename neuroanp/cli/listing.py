@@ -48,15 +48,12 @@ def list_runs(
     debug: options.Debug = False,
 ) -> None:
     """List the runs of a store, those that are chosen, with what each came to."""
-    from neuroanp.cli.screen import text
-
     found = filters.chosen(store, task, profile, backend, rule, status, seed, since, where, sort)
     if json:
         print_json(found.rows)
     else:
         show(*_table(found.rows, console().width if sys.stdout.isatty() or "COLUMNS" in os.environ else None))
-    for message in found.broken:
-        console(error=True).print(text(f"warning: left out: {message}"), soft_wrap=True)
+    filters.tell_left_out(found)
 
 
 def _table(rows: list[dict[str, Any]], width: int | None) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from neuroanp.tasks.options import TaskOptions
+from neuroanp.tasks.window_options import TIME, Missing, Split, Washout, check_windows
 
 Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -29,12 +30,9 @@ class TableConfig(TaskOptions):
     columns: Names | None = Field(default=None, description="input columns; default: all with measurements")
     time: Name | None = Field(
         default=None,
-        description="column of times ('Date + Time' for two), to find missing rows; unset: rows are evenly spaced",
+        description=TIME,
     )
-    missing: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = Field(
-        default=None,
-        description="numbers that stand for missing values: [-999.9]; unset: what looks like one is refused; []: none",
-    )
+    missing: Missing = None
     fill: int = Field(default=0, ge=0, description="rows in a row that may be missing (last value held)")
     horizon: int | None = Field(
         default=None,
@@ -42,13 +40,8 @@ class TableConfig(TaskOptions):
         description="rows between an input and its target; default: 1 of numbers, which are inputs too, 0 of labels",
     )
     window: int = Field(default=48, ge=2, le=100_000, description="steps of a sequence: one for each row in time")
-    washout: int = Field(default=24, ge=0, description="first steps of a sequence that are not scored")
-    split: float = Field(
-        default=0.85,
-        gt=0,
-        allow_inf_nan=False,
-        description="where the test part begins: a fraction below 1, or a number of rows",
-    )
+    washout: Washout = 24
+    split: Split = 0.85
     split_seed: int = Field(default=0, ge=0, description="of rows apart: which of them are the test part")
     scale: Literal["range", "standard"] = Field(
         default="range",
@@ -62,10 +55,7 @@ class TableConfig(TaskOptions):
 
     @model_validator(mode="after")
     def _consistent(self) -> TableConfig:
-        if self.washout >= self.window:
-            raise ValueError(f"washout {self.washout} leaves none of the {self.window} steps to score; lower washout")
-        if self.split >= 1 and self.split != int(self.split):
-            raise ValueError(f"split {self.split} is neither a fraction below 1 nor a whole number of rows")
+        check_windows(self.window, self.washout, self.split)
         if self.labels and len(self.targets) > 1:
             raise ValueError(f"labels are of one column, and target has {len(self.targets)}; name one")
         if self.rows == "apart":

