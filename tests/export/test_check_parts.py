@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import numpy as np
@@ -94,6 +95,22 @@ def test_readers_are_asked(readers, code, said, capsys, monkeypatch):
     monkeypatch.setattr(os, "chdir", lambda place: None)
     assert run_main(readers) == code
     assert capsys.readouterr().out.startswith(said)
+
+
+def test_a_reader_that_cannot_take_it_is_told_beside_those_that_did(capsys, monkeypatch):
+    def limited(given):
+        raise NotImplementedError("2.0.0 refuses units whose time constants differ")
+
+    monkeypatch.setattr(os, "chdir", lambda place: None)
+    readers = {"a": ((), "", lambda given: {"s": ONE}), "b": ((), "", limited), "c": (("no_such",), "get c", dict)}
+    assert run_main(readers) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("PASS a: s 0 of 3")
+    assert said.rstrip().endswith(" | not asked: b 2.0.0 refuses units whose time constants differ")
+    assert run_main(readers, words=["--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["not_asked"] == [
+        "c is not here (no_such missing); get c", "b 2.0.0 refuses units whose time constants differ",
+    ]  # fmt: skip
 
 
 def test_nothing_expected_and_an_unknown_reader_do_not_pass(capsys, monkeypatch):

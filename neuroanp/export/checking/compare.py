@@ -104,7 +104,7 @@ def main(readers, words, stimulus=presented, expected=wanted):
     if unknown := [word for word in named if word not in readers]:
         print(f"no reader {', '.join(unknown)}; known: {', '.join(readers)}", file=sys.stderr)
         return 2
-    results, absent = {}, []
+    results, absent, unable = {}, [], []
     for name in named or readers:
         needs, install, run = readers[name]
         if gone := missing(needs):
@@ -118,10 +118,15 @@ def main(readers, words, stimulus=presented, expected=wanted):
         try:
             results[name] = asked(run, *given)
         except NotImplementedError as reason:
-            absent.append(f"{name} {reason}")
+            unable.append(f"{name} {reason}")
     code = 3 if not results else int(not all(agrees for agrees, _, _ in results.values()))
     line = " | ".join(f"{name}: {said}" for name, (_, said, _) in results.items())
-    line = f"NOT CHECKED: {'; or '.join(absent)}" if code == 3 else f"{'FAIL' if code else 'PASS'} {line}"
+    others = f" | not asked: {'; '.join(unable)}" if unable else ""  # readers that are here, and cannot take this
+    if code == 3:
+        line = f"NOT CHECKED: {'; or '.join([*absent, *unable])}"
+    else:
+        line = f"{'FAIL' if code else 'PASS'} {line}{others}"
     rows = {name: rows for name, (_, _, rows) in results.items()}
-    print(json.dumps({"exit_code": code, "said": line, "readers": rows}) if "--json" in words else line)
+    whole = {"exit_code": code, "said": line, "readers": rows, "not_asked": [*absent, *unable]}
+    print(json.dumps(whole) if "--json" in words else line)
     return code
