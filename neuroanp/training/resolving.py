@@ -47,11 +47,25 @@ def resolve(
     try:
         load(config.profile)
     except InputError as error:
+        where = _where_profile(source, overrides or {}, words)
+        of_profile = error.problems or [f"{where}: profile: {error.message}" if where else error.message]
         data = wrong_with(TASKS.get(config.task_name), config.task)
-        if not data:
+        if data:
+            raise _all_wrong(source, [*of_profile, *data]) from None
+        if error.problems or not where:
             raise
-        raise _all_wrong(source, [*(error.problems or [error.message]), *data]) from None
+        raise InputError(of_profile[0]) from None
     return config
+
+
+def _where_profile(
+    source: str | Path | Mapping[str, Any] | None, overrides: Mapping[str, Any], words: Mapping[str, Any]
+) -> str | None:
+    """Return the file and line that name the profile; None where no file does."""
+    if any(said.get("profile") is not None for said in (overrides, words)) or not isinstance(source, str | Path):
+        return None
+    document = read(source)
+    return document.where(("profile",)) if "profile" in document.data else None
 
 
 def profile_of(

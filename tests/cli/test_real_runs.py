@@ -189,7 +189,7 @@ def test_report_of_a_store_and_of_a_run(config: Path, invoke) -> None:
     [
         ("task: {name: copy}\ntraining:\n  updtes: 3\n", "tiny.yaml:3: training.updtes: unknown key; did you mean"),
         ("task: {name: cpy}\n", "did you mean 'copy'?"),
-        ("task: {name: copy}\nprofile: pmc\n", "did you mean 'pcm'?"),
+        ("task: {name: copy}\nprofile: pmc\n", ":2: profile: unknown profile 'pmc'; did you mean 'pcm'?"),
         ("task: {name: copy}\nrule: {name: anp, K: 0}\n", "tiny.yaml:2: rule.K"),
         ("task: {name: copy}\noptimizer: {lr: .nan}\n", "tiny.yaml:2: optimizer.lr"),
         ("task: {name: copy}\ndt: 1\n", "tiny.yaml:2: dt: '1' has no unit"),
