@@ -26,7 +26,7 @@ def of_curves(group: Sequence[Method], metrics: Mapping[str, Metrics]) -> str:
         return ""
     lowest, updates, mid = min(ends, key=lambda end: end[2][-1])
     who = _who(lowest, group, len(ends), mid)
-    said = f"{who}, from {digits(mid[0])} to {digits(mid[-1])} after {updates[-1]:g} updates."
+    said = f"{who} from {digits(mid[0])} to {digits(mid[-1])} after {updates[-1]:g} updates."
     still = [m.label for m, at, losses in ends if _falls(at, losses)]
     if len(ends) == 1:
         told = "It still falls at the end: more updates may help." if still else "It has levelled off."
@@ -41,7 +41,7 @@ def _who(lowest: Method, group: Sequence[Method], count: int, losses: np.ndarray
     if count == 1:
         return "The median test loss falls" if losses[-1] < losses[0] else "The median test loss does not fall"
     winner = best(group)
-    return f"Lowest at the end: {lowest.label}" if winner is lowest else "The curve that ends lowest falls"
+    return f"Lowest at the end: {lowest.label}," if winner is lowest else "The test loss that ends lowest goes"
 
 
 def _falls(updates: np.ndarray, losses: np.ndarray) -> bool:

@@ -85,7 +85,8 @@ def learning_curves(group: Sequence[Method], metrics: Mapping[str, Metrics], col
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.margins(x=0.01)
         axes.grid(axis="y", color=FAINT, lw=0.7)
-    panels[0].set_ylabel(f"{column.replace('_', ' ')} ({group[0].loss})")
+    what = "test loss" if column == "test_loss" else "loss"  # beside curves of training: marks and controls of the test
+    panels[0].set_ylabel(f"{what} ({group[0].loss})")
     legend(figure, _entries([group[i] for i in drawn], look, facets))
     low, high = extent(group, metrics, column)
     levels = [[line for line in _levels(group, facet) if low / FAR <= line[1] <= high * FAR] for facet in facets]

@@ -70,6 +70,9 @@ def test_axes_name_the_loss(build, loss, called):
     ):
         assert figure is not None
         assert figure.axes[0].get_ylabel() == f"test loss ({called})"
+    both = plots.learning_curves(group, metrics, "train_loss")  # with marks of the test loss
+    assert both is not None
+    assert both.axes[0].get_ylabel() == f"loss ({called})"
 
 
 def test_the_figures_of_ablations_and_transfers_name_it_too(build):

@@ -166,7 +166,7 @@ def test_a_caption_names_no_method_where_none_is_the_best(build):
     every = [shown(build(profile=profile, final=final)) for profile, final in (("ideal", 0.003), ("pcm", 0.006))]
     group = methods([one.result for one in every])
     said = insights.of_curves(group, {str(one.run.path): one.metrics for one in every})
-    assert said.startswith("The curve that ends lowest falls, from ")
+    assert said.startswith("The test loss that ends lowest goes from ")
     assert "after 200 updates. All have levelled off." in said
 
 
