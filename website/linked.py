@@ -46,7 +46,7 @@ def outside_fences(text: str, change: Callable[[str], str]) -> str:
 def links(text: str) -> list[tuple[str, str]]:
     """Return target and anchor of each link of a page that leads neither to a host nor into the page itself.
 
-    >>> links("[a](b.md#c), [d](https://e.f), [g](#h)")
+    >>> links("[a](b.md#c), [d](https://e.f), [g](#h), ![i](data:image/png;base64,AA)")
     [('b.md', '#c')]
     """
     found = list[tuple[str, str]]()
