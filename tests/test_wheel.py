@@ -22,8 +22,9 @@ pytestmark = pytest.mark.slow
 
 
 def command(*words: str | Path, cwd: Path) -> str:
-    """Run a command in a clean environment and return its stdout; fail with what it said."""
+    """Run a command in a clean environment, 120 columns wide, and return its stdout; fail with what it said."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    environment["COLUMNS"] = "120"
     done = subprocess.run(
         [str(word) for word in words], cwd=cwd, capture_output=True, text=True, timeout=600, env=environment
     )

@@ -225,7 +225,9 @@ def _programming(fit: Fit, made: Figure) -> None:
     sigma = np.interp(s["target"], s["grid"], s["sigma"])
     whole = s["target"] > 2.5 * sigma  # nearer to 0 S the cut there narrows what is measured
     x, y, error = binned(s["target"][whole], off[whole], spread=True)
-    spread.errorbar(x / size, y / error_size, error / error_size, fmt="o", ms=3.5, color=DATA, lw=1, label="measured")
+    if len(x):
+        bars = {"fmt": "o", "ms": 3.5, "color": DATA, "lw": 1, "label": "measured"}
+        spread.errorbar(x / size, y / error_size, error / error_size, **bars)
     spread.plot(s["grid"] / size, s["sigma"] / error_size, color=MODEL, lw=1.5, label=f"fitted, law {fit.law}")
     spread.set(xlabel=f"target ({name})", ylabel=f"standard deviation ({error_name})", title="spread")
     spread.set_ylim(bottom=0)
@@ -237,9 +239,15 @@ def binned(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return mean x, mean y (or standard deviation of y) and its standard error in bins of equal number.
 
+    One value alone has no spread, and makes no bin.
+
     >>> [part.tolist() for part in binned(np.arange(8.0), np.ones(8), bins=2)]
     [[1.5, 5.5], [1.0, 1.0], [0.0, 0.0]]
+    >>> [part.tolist() for part in binned(np.ones(1), np.ones(1))]
+    [[], [], []]
     """
+    if len(x) < 2:
+        return np.empty(0), np.empty(0), np.empty(0)
     order = np.argsort(x, kind="stable")
     parts = np.array_split(order, max(1, min(bins, len(x) // 4)))
     counts = np.array([len(part) for part in parts])

@@ -133,7 +133,8 @@ def _errors(axes: Axes) -> Iterator[tuple[Line2D, tuple[str, Band]]]:
 
     for one in axes.containers:
         if isinstance(one, ErrorbarContainer) and one.has_yerr and one.lines[0] is not None:
-            bars = np.array([bar[:, 1] for bar in one.lines[2][-1].get_segments()]).reshape(-1, 2)
+            paths = one.lines[2][-1].get_paths()  # also of a bar that is not drawn, since its ends are not finite
+            bars = np.array([np.asarray(path.vertices)[:, 1] for path in paths]).reshape(-1, 2)
             xs = np.asarray(one.lines[0].get_xdata(orig=True), dtype=float)
             if len(bars) == len(xs):
                 yield one.lines[0], (str(one.get_label()), (xs, bars.min(axis=1), bars.max(axis=1)))

@@ -1,6 +1,7 @@
 """Figures of a page: their numbers as CSV, their colours on dark paper, their width on a phone; what captions say."""
 
 import base64
+import math
 import re
 
 import numpy as np
@@ -85,6 +86,10 @@ def test_stairs_are_bins_once_and_error_bars_have_their_ends():
     ends = {"yerr": [[0.5, 0.25], [1, 2]], "label": "measured"}
     assert rows_of(lambda axes: axes.errorbar([1, 2], [3, 4], **ends)) == [
         ("measured", "1.0", "3.0", "2.5", "4.0", ""), ("measured", "2.0", "4.0", "3.75", "6.0", ""),
+    ]  # fmt: skip
+    unknown = {"yerr": [math.nan, 1], "label": "measured"}
+    assert rows_of(lambda axes: axes.errorbar([1, 2], [3, 4], **unknown)) == [
+        ("measured", "1.0", "3.0", "", "", ""), ("measured", "2.0", "4.0", "3.0", "5.0", ""),
     ]  # fmt: skip
     assert [row[0] for row in rows_of(lambda axes: axes.plot([1], [2], label="_nolegend_"))] == ["line 1"]
 
