@@ -28,6 +28,7 @@ Which device, which rule
     compare        train all combinations side by side, tuned and ablated if you ask; returns a Comparison
     transfer       learn off the chip, program devices, fine-tune there
     characterize   measure a device of a profile: moments against closed forms, and curves
+    adapt          train what a chip can hold in the place of a run; returns a Run
     assess         say whether a device that you measured learns; returns an Assessment
     requirements   say what a device must reach for a task; returns Requirements
     diagnose       hold the updates of a rule to the exact gradient
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         OwnTask,
         Requirements,
         Run,
+        adapt,
         assess,
         characterize,
         check_export,
@@ -76,7 +78,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Assessment", "Comparison", "OwnTask", "Requirements", "Run", "__version__", "assess", "characterize",
+    "Assessment", "Comparison", "OwnTask", "Requirements", "Run", "__version__", "adapt", "assess", "characterize",
     "check_export", "compare", "configure", "diagnose", "estimate", "evaluate", "export", "extend", "live", "load_run",
     "report", "reproduce", "requirements", "resume", "run_facts", "runs", "task", "train", "transfer",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ profiles by name, by file or loaded, a task or rule by name or as a mapping such
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from neuroanp.api.adapted import adapt
     from neuroanp.api.assessed import Assessment, assess
     from neuroanp.api.checking import check_export
     from neuroanp.api.compared import Comparison
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
     from neuroanp.api.run import Run, configure, estimate, export, load_run, resume, train
 
 __all__ = [
-    "Assessment", "Comparison", "OwnTask", "Requirements", "Run", "assess", "characterize", "check_export", "compare",
-    "configure", "diagnose", "estimate", "evaluate", "export", "extend", "live", "load_run", "report", "reproduce",
-    "requirements", "resume", "run_facts", "runs", "runs_of_comparison", "task", "train", "transfer",
+    "Assessment", "Comparison", "OwnTask", "Requirements", "Run", "adapt", "assess", "characterize", "check_export",
+    "compare", "configure", "diagnose", "estimate", "evaluate", "export", "extend", "live", "load_run", "report",
+    "reproduce", "requirements", "resume", "run_facts", "runs", "runs_of_comparison", "task", "train", "transfer",
 ]  # fmt: skip
 
 _HOMES = {
+    "adapted": ("adapt",),
     "assessed": ("Assessment", "assess"),
     "checking": ("check_export",),
     "compared": ("Comparison",),

@@ -83,6 +83,7 @@ app.command(
         "neuroanp train examples/copy3.yaml --profile pcm --seed 1",
         "neuroanp train --task mackey_glass --set rule.K=7 --updates 200 --dry-run",
         "neuroanp train --task xor --backend spiking --profile smtj_koenders",
+        "neuroanp train --adapt RUN --target xylo",
     )
 )(runs.train)
 app.command(epilog=_example("neuroanp resume last"))(runs.resume)

@@ -99,7 +99,7 @@ def remove_runs(
     if bool(runs) == filtered:
         raise InputError("name runs, or choose them by filters such as --status failed (see --help): one of the two")
     if runs:
-        removal = planned([found(one) for one in runs])
+        removal = planned([found(one, store) for one in runs])
     else:
         chosen = filters.chosen(store, *given)
         filters.tell_left_out(chosen)

@@ -1,5 +1,6 @@
 """train, resume, compare and report: the commands that make runs and show them."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from neuroanp.cli.options import collect, for_rules, keyed, seed_list, seeds_fro
 from neuroanp.cli.progress import progress
 from neuroanp.cli.screen import complain, console, log_to_stderr, print_json, show
 from neuroanp.errors import DivergedError, InputError, RunError, all_of
+
+LOG = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from neuroanp.api import Comparison, Run
@@ -42,6 +45,16 @@ def train(
             "--extend",
             metavar="RUN",
             help="Go on from a finished run: --updates more.",
+            show_default=False,
+            parser=options.named,
+        ),
+    ] = None,
+    adapt: Annotated[
+        Path | None,
+        typer.Option(
+            "--adapt",
+            metavar="RUN",
+            help="Train what --target can hold in the place of a run.",
             show_default=False,
             parser=options.named,
         ),
@@ -77,16 +90,22 @@ def train(
         hardware__without=without,
     )  # fmt: skip
     words: dict[str, Any] = {"task": task, "profile": profile, "rule": rule, "backend": backend, "target": target}
-    given = {"CONFIG": config, "workers": workers, **words, **overrides}
+    given = {"CONFIG": config, "--adapt": adapt, "workers": workers, **words, **overrides}
+    source: Any = config
+    changes: Sequence[str] = ()
+    if adapt is not None and extend is None:
+        source, changes = _adapted(adapt, config, runs, overrides, words)
+        overrides, words = {}, {}
     if dry_run:
         planned = (
-            api.configure(config, overrides, workers=workers, **words)
+            api.configure(source, overrides, workers=workers, **words)
             if extend is None
-            else _rest(_extended(extend, updates, given), updates)
+            else _rest(_extended(extend, updates, given, runs), updates)
         )
+        for line in changes if not json else ():
+            console(error=True).print(line, soft_wrap=True)
         show_estimate(api.estimate(planned), json)
         return
-    source: Any = config
     heard = []
     if tensorboard is not None:
         from neuroanp.training.tensorboard import TensorBoard
@@ -95,8 +114,10 @@ def train(
     said: set[str] = set()
     with progress(not no_progress, quiet=json or no_progress, said=said) as report_to:
         if extend is not None:
-            source = _extended(extend, updates, given)
+            source = _extended(extend, updates, given, runs)
             overrides, words = {}, {}
+        for line in changes:
+            LOG.info(line)
         try:
             run = api.train(
                 source, overrides=overrides, runs=runs, force=force, report=not no_report, progress=report_to or False,
@@ -107,7 +128,25 @@ def train(
     _end_one(run, json, None if json or no_progress else said, no_report)
 
 
-def _extended(run: Path, updates: int | None, said: Mapping[str, Any]) -> "RunConfig":
+def _adapted(
+    run: Path, config: Path | None, runs: Path, overrides: Mapping[str, Any], words: Mapping[str, Any]
+) -> tuple["RunConfig", list[str]]:
+    """Return the configuration of a run with what its target needs, and what is another in it."""
+    from neuroanp.records.finding import found
+    from neuroanp.records.run_dir import RunDir
+    from neuroanp.training.adapting import adapted
+
+    if config is not None:
+        raise InputError(f"--adapt: takes the configuration of {run}; leave out {config}")
+    target = words.get("target")
+    if target is None:
+        raise InputError("--adapt: say the chip or format that is to hold it, e.g. --target xylo")
+    others = {key: value for key, value in words.items() if key != "target"}
+    made = adapted(RunDir.open(found(run, runs), check_code=False), target, overrides, others)
+    return made.config, [f"{target}: {line}" for line in made.changes]
+
+
+def _extended(run: Path, updates: int | None, said: Mapping[str, Any], runs: Path) -> "RunConfig":
     """Return the configuration that goes on from a run; nothing else may be said beside how many updates."""
     from neuroanp.records.finding import found
     from neuroanp.records.run_dir import RunDir
@@ -118,7 +157,7 @@ def _extended(run: Path, updates: int | None, said: Mapping[str, Any]) -> "RunCo
         raise InputError(f"--extend: goes on with the configuration of {run}; leave out {', '.join(others)}")
     if updates is None:
         raise InputError("--extend: say how many updates more, e.g. --updates 500")
-    return extended(RunDir.open(found(run), check_code=False), updates)
+    return extended(RunDir.open(found(run, runs), check_code=False), updates)
 
 
 def _rest(config: "RunConfig", updates: int | None) -> "RunConfig":

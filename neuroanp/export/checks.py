@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neuroanp.errors import InputError
+from neuroanp.training.targets import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,12 +107,14 @@ def at_once(neuron: LIF) -> str:
 def refuse(problems: Iterable[str], format_name: str) -> None:
     """Raise InputError if there are problems.
 
-    >>> refuse(["neuron.reset: 'subtract' is not known"], "nir")
+    >>> refuse(["neuron.reset: 'subtract' is not known"], "rtl")
     Traceback (most recent call last):
     ...
-    neuroanp.errors.InputError: nir cannot hold this network; nothing was written
+    neuroanp.errors.InputError: rtl cannot hold this network; nothing was written
       neuron.reset: 'subtract' is not known
     """
     each = list(problems)
     if each:
-        raise InputError(f"{format_name} cannot hold this network; nothing was written", each)
+        held = f"; one that it can hold: neuroanp train --adapt RUN --target {format_name}"
+        also = held if format_name in TARGETS else ""
+        raise InputError(f"{format_name} cannot hold this network; nothing was written{also}", each)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import exp, log, log2
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroanp.backends.chip_structure import spans
 from neuroanp.backends.neuron import LIF
@@ -181,10 +181,20 @@ def _seconds(text: Any) -> float | None:
 Key = tuple[str | int, ...]
 
 
-def misfits(
-    name: str, neuron: Any, spikes_in: bool, dt: float, network: NetworkConfig | None = None
-) -> list[tuple[Key, str]]:
-    """Return what keeps a network from its target: the key, and what to write there.
+class Misfit(NamedTuple):
+    """What keeps a network from its target.
+
+    Args:
+        key: of the configuration. said: what to write there, for a message. remedy: that value.
+    """
+
+    key: Key
+    said: str
+    remedy: Any
+
+
+def misfits(name: str, neuron: Any, spikes_in: bool, dt: float, network: NetworkConfig | None = None) -> list[Misfit]:
+    """Return what keeps a network from its target.
 
     Args:
         name: the target. neuron: usual units. spikes_in: whether inputs are spikes. dt: seconds a step.
@@ -192,60 +202,65 @@ def misfits(
 
     >>> misfits("nir", LIF(tau_s=0, refractory=0), False, 1e-3)
     []
-    >>> misfits("nir", LIF(tau_s=0), False, 1e-3)
-    [(('neuron', 'refractory'), "nir needs '0 ms'; leave it out")]
+    >>> [tuple(each) for each in misfits("nir", LIF(tau_s=0), False, 1e-3)]
+    [(('neuron', 'refractory'), "nir needs '0 ms'; leave it out", '0 ms')]
     """
     chip = TARGETS[name]
     if isinstance(neuron, LIF):
-        found: list[tuple[Key, str]] = [(("neuron", key), said) for key, said in _of_units(name, neuron, dt)]
+        found = [Misfit(("neuron", *each.key), each.said, each.remedy) for each in _of_units(name, neuron, dt)]
     else:
         able = " or ".join(f"'{each}'" for each in dict.fromkeys((chip.backend, "lif", "spiking")))
-        found = [(("neuron",), f"{name} needs leaky integrate-and-fire units: neuron 'lif' on backend {able}")]
+        said = f"{name} needs leaky integrate-and-fire units: neuron 'lif' on backend {able}"
+        found = [Misfit(("neuron",), said, LIF_UNITS)]
     found += [] if network is None else _of_layers(name, network, neuron, dt)
     if chip.spikes_in and not spikes_in:
-        found.append((("encoder",), f"{name} takes spikes as inputs; use encoder 'poisson' or 'latency'"))
+        said = f"{name} takes spikes as inputs; use encoder 'poisson' or 'latency'"
+        found.append(Misfit(("encoder",), said, {"name": "poisson"}))
     return found
 
 
-def _of_units(name: str, neuron: LIF, dt: float) -> list[tuple[str, str]]:
-    """Return what of some units the target has not: the option, and what to write there."""
-    chip, found = TARGETS[name], []
+LIF_UNITS = {"name": "lif"}
+
+
+def _of_units(name: str, neuron: LIF, dt: float) -> list[Misfit]:
+    """Return what of some units the target has not, by their options."""
+    chip, found = TARGETS[name], list[Misfit]()
     wanted = LIF(**chip.neuron)
     for key, value in chip.neuron.items():
         if getattr(neuron, key) != getattr(wanted, key):
-            found.append((key, f"{name} needs '{value}'; leave it out"))
+            found.append(Misfit((key,), f"{name} needs '{value}'; leave it out", value))
     for key in NEURON_TAUS if chip.tau is not None else ():
         tau = getattr(neuron, key)
         nearest = chip.tau(tau, dt) if tau else tau  # pyright: ignore[reportOptionalCall]
         if abs(nearest - tau) > 1e-9 * tau:
             text = format_quantity(nearest, "s", digits=None)
-            found.append((key, f"{name} has no such decay; the nearest is '{text}'"))
+            found.append(Misfit((key,), f"{name} has no such decay; the nearest is '{text}'", text))
     if neuron.integration != "exact":
-        found.append(("integration", f"{name} needs 'exact'; leave it out"))
+        found.append(Misfit(("integration",), f"{name} needs 'exact'; leave it out", "exact"))
     return found
 
 
-def _of_layers(name: str, network: NetworkConfig, usual: Any, dt: float) -> list[tuple[Key, str]]:
+def _of_layers(name: str, network: NetworkConfig, usual: Any, dt: float) -> list[Misfit]:
     """Return what of layers the target has not: units of their own, delays, skips.
 
     What a layer has from the `usual` units, or shares with them, is said of those alone.
     """
     chip = TARGETS[name]
-    found: list[tuple[Key, str]] = []
-    said_of_usual = dict(_of_units(name, usual, dt)) if isinstance(usual, LIF) else {}
+    found: list[Misfit] = []
+    said_of_usual = {each.key[0]: each for each in _of_units(name, usual, dt)} if isinstance(usual, LIF) else {}
     for index, layer in enumerate(network.layers or ()):
         here: Key = ("network", "layers", index)
         if isinstance(layer.cell, LIF):
-            for key, said in _of_units(name, layer.cell, dt):
-                same = key in said_of_usual and _option(usual, key) == _option(layer.cell, key)
-                found += [] if same else [((*here, "cell", key), said)]
+            for (key,), said, remedy in _of_units(name, layer.cell, dt):
+                same = key in said_of_usual and _option(usual, str(key)) == _option(layer.cell, str(key))
+                found += [] if same else [Misfit((*here, "cell", key), said, remedy)]
         elif layer.cell is not None:
-            found.append(((*here, "cell"), f"{name} needs leaky integrate-and-fire units, cell lif"))
+            found.append(Misfit((*here, "cell"), f"{name} needs leaky integrate-and-fire units, cell lif", LIF_UNITS))
         if chip.delay is not None and index and layer.delay != chip.delay:
             why = "each connection takes a step" if chip.delay else "an edge acts in the same step"
-            found.append(((*here, "delay"), f"{name} needs {chip.delay}: {why}; leave it out"))
+            found.append(Misfit((*here, "delay"), f"{name} needs {chip.delay}: {why}; leave it out", chip.delay))
     if network.skip and not chip.skips:
-        found.append((("network", "skip"), f"{name} holds layers one after the other; leave it out"))
+        found.append(Misfit(("network", "skip"), f"{name} holds layers one after the other; leave it out", False))
     return found
 
 

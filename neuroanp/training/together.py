@@ -65,7 +65,7 @@ def _of_target(
     backend: str, neuron: Any, network: NetworkConfig, target: str, spikes_in: bool, dt: float
 ) -> tuple[list[Problem], bool]:
     """Return what does not fit a target, and whether there are units among it of another kind than the target's."""
-    found = [Problem(*each) for each in misfits(target, neuron, spikes_in, dt, network)]
+    found = [Problem(each.key, each.said) for each in misfits(target, neuron, spikes_in, dt, network)]
     if not spikes(backend):  # no neuron of any options would do
         able = ", ".join(f"'{each}'" for each in dict.fromkeys((TARGETS[target].backend, "lif", "spiking")))
         said = f"'{backend}' has no units that spike, which {target} needs; use one of {able}, or leave target out"

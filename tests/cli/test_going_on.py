@@ -74,3 +74,31 @@ def test_tensorboard_gets_the_numbers_of_the_run_and_changes_none(train) -> None
     steps = [event.step for event in EventFileLoader(str(file)).Load() if event.summary.value]
     assert steps == [1, 1, 2, 2]
     assert train("tiny.yaml", "--runs", "plain") | {"run": ""} == told | {"run": ""}
+
+
+def test_what_a_chip_can_hold_is_trained_in_the_place_of_a_run(train, invoke) -> None:
+    spiking = ("--backend", "lif", "--set", "neuron.tau_s='3 ms'")
+    run = train("tiny.yaml", *spiking, "--runs", "mine")
+    plan = invoke("train", "--adapt", "last", "--target", "nir", "--runs", "mine", "--dry-run")
+    assert plan.exit_code == 0, plan.stderr
+    assert "nir: neuron.tau_s: 3 ms -> 0 s" in plan.stderr
+    assert len([*Path("mine").glob("copy-*")]) == 1
+    held = train("--adapt", run["run"].rpartition("-")[2][:8], "--target", "nir", "--runs", "mine", "--updates", "1")
+    assert (held["updates"], Path(held["run"]).parent.name) == (1, "mine")
+    assert invoke("export", held["run"], "--format", "nir", "-o", "out").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--adapt", "last"], "--adapt: say the chip or format"),
+        (["tiny.yaml", "--adapt", "last", "--target", "nir"], "leave out tiny.yaml"),
+        (["--adapt", "last", "--extend", "last", "--updates", "1"], "leave out --adapt"),
+        (["--adapt", "nobody", "--target", "nir"], "nobody: no such directory"),
+    ],
+)
+def test_what_cannot_be_adapted_is_told(train, invoke, words, said) -> None:
+    train("tiny.yaml", "--backend", "lif")
+    done = invoke("train", *words)
+    assert done.exit_code == 2
+    assert said in done.stderr
