@@ -61,7 +61,7 @@ docs: $(VENV)/.neuroanp-test
 lint: $(VENV)/.neuroanp-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --threads $(WORKERS)
 	$(BIN)/lint-imports
 	$(BIN)/python tests/lint/arrays.py
 	$(BIN)/python tests/lint/circles.py
@@ -70,7 +70,7 @@ lint: $(VENV)/.neuroanp-test
 	$(BIN)/python tests/lint/length.py
 	$(BIN)/python tests/lint/members.py
 	$(BIN)/python tests/lint/outside.py
-	$(BIN)/python tests/lint/tolerances.py neuroanp tests benchmarks examples notebooks website website
+	$(BIN)/python tests/lint/tolerances.py neuroanp tests benchmarks examples notebooks website
 
 test: lint
 	$(PYTEST) -m 'not slow and not long'
@@ -78,6 +78,8 @@ test: lint
 coverage: $(VENV)/.neuroanp-test
 	$(PYTEST) -m 'not slow and not long' --cov --cov-report=term
 
+# Half of these tests wait for processes that they started: one worker more than cores.
+test-slow: WORKERS = 3
 test-slow: $(VENV)/.neuroanp-test
 	$(PYTEST) -m 'slow and not long'
 

@@ -412,7 +412,7 @@ def test_a_diverged_run_is_told_and_kept(runs):
     assert na.report([path]).is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_command_on_a_full_disk_ends_with_1_and_goes_on_afterwards(tmp_path):
     """The system itself refuses to let a file grow: RLIMIT_FSIZE, below the size of a checkpoint."""
     config = na.configure(TINY, {"network.hidden": 60, "training.updates": 8})

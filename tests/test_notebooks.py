@@ -159,6 +159,7 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-\d+)?")
 ROUNDING = 1e-5  # where so little is left that machines differ in it, it only has to stay as little
 
 
+@pytest.mark.long
 @slow
 def test_echo(tmp_path: Path):
     """It prints what the page of the theory shows, to the last word, and numbers near those there."""
@@ -181,6 +182,7 @@ def test_echo(tmp_path: Path):
     assert all((ROOT / "docs" / "theory" / name).exists() for name in figures)
 
 
+@pytest.mark.long
 @slow
 def test_systems(tmp_path: Path):
     """It shows every rule once for each task, with its books, and says of those that were left out why."""

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from statistics import median
 
+import pytest
+
 from benchmarks import systems
 from benchmarks.defaults import PROFILES
 from benchmarks.rules.cells import Cell
@@ -195,6 +197,7 @@ def test_what_the_page_of_echo_says_of_ideas_that_were_tried():
     assert {IDEAS["echo, K=3"].passes, IDEAS["echo, K=7"].passes} == {4, 8}
 
 
+@pytest.mark.slow
 def test_which_rule_of_class_s_is_best_where_is_what_its_page_says():
     """And that nothing is below a lagged linear model on weather."""
     page = " ".join(RULES.read_text(encoding="utf-8").split())

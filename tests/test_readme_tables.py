@@ -14,6 +14,7 @@ from benchmarks.rules.ways import CONDITIONS, TASKS, WAYS
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_the_table_of_methods_is_what_its_numbers_say():
     """And no other cell: what was not run is empty."""
     numbers, csv = Numbers(), Path("WTH.csv")
@@ -23,7 +24,7 @@ def test_the_table_of_methods_is_what_its_numbers_say():
     assert table in (ROOT / "docs" / "results" / "rules.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_table_under_noise_is_what_its_numbers_say():
     """Likewise; thousands of configurations, by the code of the other table."""
     cells = {

@@ -125,6 +125,7 @@ def test_a_network_trains_from_the_wheel(installed: Path, tmp_path: Path) -> Non
     assert result["updates"] == 2
 
 
+@pytest.mark.long
 def test_an_example_is_copied_from_the_wheel_and_runs(installed: Path, tmp_path: Path) -> None:
     copied = command(installed / "neuroanp", "examples", "--copy", "examples", cwd=tmp_path).split()
     assert {"examples/copy3.yaml", "examples/data/pulse.csv"} <= set(copied)

@@ -51,6 +51,7 @@ def there(made: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return made[1]
 
 
+@pytest.mark.slow
 def test_an_assessment_has_profile_page_and_record_and_a_second_call_repeats_nothing(made, there) -> None:
     _, first, again, before, after, counts = made
     assert counts == [6, 6]  # two profiles, three seeds
@@ -63,6 +64,7 @@ def test_an_assessment_has_profile_page_and_record_and_a_second_call_repeats_not
     assert json.loads((folder / "assessment.json").read_text()) == finite(to_dict(first.found))
 
 
+@pytest.mark.slow
 def test_the_profile_is_the_fit_and_its_numbers_say_where_they_are_from(there) -> None:
     found = there
     (law,) = found.to_dict()["fits"]
@@ -78,6 +80,7 @@ def test_the_profile_is_the_fit_and_its_numbers_say_where_they_are_from(there) -
     assert any("taken over from pcm" in line for line in found.words)
 
 
+@pytest.mark.slow
 def test_what_is_said_is_what_the_runs_gave(there) -> None:
     found = there
     (task,) = found.to_dict()["tasks"]
@@ -101,6 +104,7 @@ def test_what_is_said_is_what_the_runs_gave(there) -> None:
     assert "†‡" in row.cells[-3].text  # pcm's energies are illustrative, and taken over
 
 
+@pytest.mark.slow
 def test_the_page_says_what_is_said_and_needs_nothing_but_itself(there) -> None:
     page = there.report.read_text()
     (row,) = table(there.found).rows
@@ -110,6 +114,7 @@ def test_the_page_says_what_is_said_and_needs_nothing_but_itself(there) -> None:
     assert {part.partition('"')[0][:5] for part in page.split(' src="')[1:]} == {"data:"}
 
 
+@pytest.mark.slow
 def test_the_command_line_says_what_python_does(made, there, in_turn) -> None:
     words = ["assess", "good.csv", "--task", "tiny.yaml", "--beside", "ideal", "--seeds", "3", "--no-requirements"]
     shown = CliRunner().invoke(app, [*words, "--json"])

@@ -86,6 +86,7 @@ def test_the_twin_is_the_equations_by_hand(reset, refractory, tau_s, spikes_in):
     assert torch.equal(through > 0, found.s)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["brian2 dense", "brian2 sparse", "brian2 synapses", "equations"])
 @pytest.mark.parametrize("spikes_in", [True, False])
 def test_brian2_spikes_where_its_twin_does(request, name, spikes_in):

@@ -43,6 +43,7 @@ def test_layers_do_what_the_exported_numbers_do(name, skip, bias, dtype):
     torch.testing.assert_close(y, y_wanted.to(dtype), rtol=rounding, atol=rounding)
 
 
+@pytest.mark.slow
 @CASES
 def test_layers_follow_the_network_of_floats_until_a_spike_differs(name, skip):
     """Before rounding has moved the first spike, potentials are those of the twin: same steps, same gains."""

@@ -132,7 +132,10 @@ def bench(make_bench, profile, backend, dtype, device):
 
 
 @BOTH
-@pytest.mark.parametrize("chunk", [1, 4, *(pytest.param(c, marks=pytest.mark.long) for c in (10, 11)), 1000])
+@pytest.mark.parametrize(
+    "chunk",
+    [pytest.param(1, marks=pytest.mark.slow), 4, *(pytest.param(c, marks=pytest.mark.long) for c in (10, 11)), 1000],
+)
 def test_time_may_be_cut_into_chunks_of_any_size(bench, chunk, dtype):
     whole = bench.passes(MIXED, chunk=64)
     cut = bench.passes(MIXED, chunk=chunk)

@@ -144,6 +144,7 @@ def cell_of(network, group: str) -> str:
 
 @every
 @BOTH
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [1, pytest.param(4, marks=pytest.mark.long)])  # 4 is held to the equations below
 def test_time_may_be_cut_into_chunks_of_any_size(bench, chunk, dtype):
     whole, cut = bench.passes(MIXED), bench.passes(MIXED, chunk=chunk)

@@ -193,6 +193,7 @@ def test_what_a_membrane_forgets_in_a_step():
     assert changed(refractory="5 ms").rest_s() == 5e-3
 
 
+@pytest.mark.slow
 def test_noisy_junctions_move_the_example_as_far_as_the_profile_says():
     """Their coupling is by the membrane's time constant, which equations state."""
     from neuroanp.training.build import Experiment
@@ -288,6 +289,7 @@ def adex_spike_times(current: float, seconds: float, dt: float) -> np.ndarray:
     return np.array(times)
 
 
+@pytest.mark.slow
 def test_adex_spikes_when_the_integrated_equations_do(spiking):
     """Step currents of 0.8 and 1.2 nA: intervals within 1 %, and they grow by adaptation as b adds up."""
     dt, one = 0.05e-3, torch.ones(1, dtype=torch.float64)
@@ -335,6 +337,7 @@ def test_adex_stays_finite_at_steps_of_a_millisecond(spiking):
     assert steps.v.max() < 1.0
 
 
+@pytest.mark.slow
 def test_the_example_runs(tmp_path):
     """Three updates, without a compiler."""
     quick = {"training.updates": 3, "training.controls": False, "compute.target": "numpy", "task.test_size": 8}

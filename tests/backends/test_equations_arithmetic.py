@@ -156,6 +156,7 @@ def test_a_step_at_rest_leaves_nothing_behind(spiking):
     assert population._group.clock.variables["timestep"].get_value()[0] == 0
 
 
+@pytest.mark.long
 def test_a_trial_refuses_a_division_by_zero_in_the_same_words():
     with pytest.raises(InputError, match=REFUSED):
         trial.tried(with_lines("dw/dt = (w/z - w)/(5*ms) : 1"), 1e-3, Execution(target="numpy"))

@@ -85,12 +85,13 @@ def as_foo(spiking, word: str, target: str) -> None:
     assert all(torch.allclose(a, b, rtol=1e-13, atol=1e-13) for a, b in zip(steps, foo, strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("word", ["len", "IF"])
 def test_a_parameters_name_changes_nothing(spiking, word):
     as_foo(spiking, word, "numpy")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "word",
     [
@@ -105,6 +106,7 @@ def test_a_parameters_name_changes_nothing_in_compiled_code(spiking, word):
     as_foo(spiking, word, "cython")
 
 
+@pytest.mark.long
 def test_a_word_that_cython_knows_is_refused_in_one_line(spiking, monkeypatch, capfd):
     """Names as they are: what happened before they were handed over, and what happens if that fails."""
     monkeypatch.setattr(expressions, "_END", "")

@@ -208,7 +208,7 @@ def test_what_no_estimate_sees_is_stopped_by_the_limits(unguarded, lines, method
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 60
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_honest_neuron_that_sympy_never_solves_is_refused_with_another_method():
     """Five variables that all depend on one another have no closed form; SymPy looks for it without end."""
     parameters = BASE["parameters"] | {f"a{i}{j}": 0.1 * (i - j) - 0.5 for i in range(5) for j in range(5)}
@@ -217,6 +217,7 @@ def test_an_honest_neuron_that_sympy_never_solves_is_refused_with_another_method
         trial.tried(with_lines(*lines, method="exact", parameters=parameters), 1e-3, NUMPY)
 
 
+@pytest.mark.slow
 def test_a_limit_never_raises_one_that_is_there():
     script = (
         "import resource; from neuroanp.backends.trial import limit\n"

@@ -101,6 +101,7 @@ def test_the_loop_is_the_twin_to_the_bit(neuron, seed, n, rows, chunk, alike, ea
     assert twin.s.any() or n * rows < 20
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("alike", [True, False])
 @pytest.mark.parametrize(("n", "rows"), [(AT_ONCE + 3, 1), (40, 300), (AT_ONCE // 2 + 1, 3)])

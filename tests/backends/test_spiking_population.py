@@ -69,6 +69,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_brian2_spikes_where_its_twin_does(spiking, variant):
     neuron, mismatch = VARIANTS[variant]
@@ -116,6 +117,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 5])
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_of_running_gives_the_same(spiking, way, rows):
@@ -184,6 +186,7 @@ COMPILED_ANEW = {"Network.run", "synapses", "synapses, Network.run"}
 """Ways whose code is compiled for equations too, for seconds each; "fast" and numpy have the same equations."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", [pytest.param(w, marks=[pytest.mark.long] * (w in COMPILED_ANEW)) for w in WAYS])
 def test_equations_written_out_are_the_built_in_neuron(spiking, way):
     equations = Equations(

@@ -147,13 +147,13 @@ def test_mutants_and_hostile_files_are_the_same_for_the_same_seed(tmp_path: Path
     assert len({mutants.mutant(source, random.Random(f"0 {n}")) for n in range(30)}) > 25
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_few_trials_of_each_kind_that_forks() -> None:
     found = trials("kills", "disks", "torn", "--quick", "--trials", "1", "--seed", "7")
     assert found.count("| 1      | 1      | -") == 3, found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_few_hostile_files_and_mutants() -> None:
     found = trials("hostile", "mutants", "--trials", "6", "--seed", "7")
     assert found.count("| 6      | 6      | -") == 2, found
@@ -184,7 +184,7 @@ def test_a_library_that_moves_no_clock_is_told(tmp_path: Path) -> None:
         clocks.check(tmp_path / "none.so")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "kind", [pytest.param("limits", marks=pytest.mark.long), pytest.param("clocks", marks=pytest.mark.long), "damage"]
 )
@@ -192,7 +192,7 @@ def test_a_few_trials_of_commands(kind: str) -> None:
     trials(kind, "--trials", "2", "--seed", "7")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "label", [pytest.param("the driver of `neuroanp compare --cluster", marks=pytest.mark.long), "the leader of"]
 )

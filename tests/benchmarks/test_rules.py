@@ -269,6 +269,7 @@ def test_targets_are_held_class_by_class() -> None:
     assert targets(found, "adding", "ideal", "ridge", "refit")[0].startswith("NOT MET: echo: 0.525 of")
 
 
+@pytest.mark.slow
 def test_tables_show_what_is_there_and_name_what_is_missing(numbers: Numbers) -> None:
     cells = [CELL, CELL._replace(way="NP"), CELL._replace(way="echo, K=3")]
     assert section(cells, numbers) is None

@@ -51,6 +51,7 @@ def test_under_noise_a_row_has_the_settings_of_none_and_the_ridge_that_hears_the
     assert against_gaussian({"white": tables["white"]}, numbers) is None
 
 
+@pytest.mark.slow
 def test_noise_of_a_device_is_held_to_the_best_of_the_class_under_gaussian_noise(numbers: Numbers) -> None:
     """Whichever method that is: one that was run under the device's noise alone counts there, too."""
     other = CELL._replace(way="echo, identified")
@@ -73,6 +74,7 @@ def test_noise_of_a_device_is_held_to_the_best_of_the_class_under_gaussian_noise
     assert "- met: smtj_koenders: 1 of 1 within 3 times of Gaussian noise of .01" in text
 
 
+@pytest.mark.slow
 def test_noise_of_a_device_is_held_to_gaussian_noise_of_its_own_size(numbers: Numbers) -> None:
     """Beside that of .01, each with a verdict of its own; of a task that one of them was not run on it says nothing."""
     tuned(numbers, CELL)
@@ -95,6 +97,7 @@ def test_noise_of_a_device_is_held_to_gaussian_noise_of_its_own_size(numbers: Nu
     assert not any(line.startswith("| white") for line in text)
 
 
+@pytest.mark.slow
 def test_where_the_size_of_noise_was_not_measured_nothing_is_said_of_it(numbers: Numbers) -> None:
     cells = {name: CELL._replace(task="adding", condition=name) for name in ("white", "pcm")}
     tuned(numbers, CELL._replace(task="adding"))

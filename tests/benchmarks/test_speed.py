@@ -134,7 +134,7 @@ def test_the_table_of_chunks() -> None:
     assert "chunk 1 takes" in chunk.run(quick=True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_peak_is_that_of_the_update_alone() -> None:
     small, large = (memory.peak("gamma 1", Size(256, steps, 32)) for steps in (8, 400))
     stored = 400 * 32 * 2 * 256 * 4 / 1e6  # differences and presynaptic activity, MB

@@ -52,7 +52,7 @@ def test_methods_try_as_many_settings(script) -> None:
     assert not any("rule.gamma" in setting for setting in script.grid("BP"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_whole_of_it_runs(script, monkeypatch, tmp_path) -> None:
     kept = {}
     monkeypatch.setattr(script, "PASSES", 32)

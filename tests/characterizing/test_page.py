@@ -92,6 +92,7 @@ def test_each_panel_is_drawn_with_units_and_a_legend_outside_the_data() -> None:
     assert legend.get_window_extent().y0 >= curve.get_window_extent().y1 - 1
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_the_same_again(tmp_path: Path) -> None:
     found = characterize(load("pcm"), devices=200, only=["programming", "drift"])
     one = render(found, tmp_path / "a.html", "neuroanp characterize pcm").read_bytes()

@@ -88,7 +88,7 @@ def test_a_scheduler_that_does_not_answer_ends_the_command_with_code_1(tmp_path,
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_runs_beyond_their_limit_are_listed_and_the_code_is_1(tmp_path, monkeypatch, invoke):
     monkeypatch.chdir(tmp_path)
     small = ["--task", "copy", "--set", "network.hidden=6", "--set", "training.controls=false", "--updates"]

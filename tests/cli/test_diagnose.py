@@ -52,6 +52,7 @@ def test_a_table_is_printed_and_the_files_lie_where_it_is_said(call) -> None:
     assert "perturbation: Gaussian, sigma 0.01" not in shown.stderr  # --no-progress
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 60, 80, 100, 160])
 def test_lines_fit_the_terminal(call, columns: int) -> None:
     shown = call("c.yaml", "--K", "1,2", "--at", "0,3", *FEW, columns=columns)

@@ -108,6 +108,7 @@ def test_evaluate_of_no_run_ends_with_2(config, invoke):
     assert "no such directory" in ended.stderr
 
 
+@pytest.mark.slow
 def test_an_ablation_is_a_table_and_json(config, invoke):
     effects = ["--only", "read_noise,programming_error"]
     whole = read(invoke("compare", config, *effects, "--ablate", "--json"))

@@ -122,6 +122,7 @@ def test_a_train_says_each_line_once(config: Path, invoke) -> None:
     assert invoke("train", str(config)).stderr.splitlines() == fresh  # the record says it
 
 
+@pytest.mark.slow
 def test_a_comparison_says_each_line_once_a_profile(config: Path, invoke) -> None:
     done = invoke("compare", str(config), "--profiles", "ideal,pcm", "--seeds", "2", "--workers", "1", "--no-report")
     assert done.exit_code == 0, done.stderr

@@ -57,6 +57,7 @@ def test_bad_input_is_one_line_with_exit_code_2_and_nothing_is_written(call, wor
     assert os.listdir() == ["c.yaml"]
 
 
+@pytest.mark.slow
 def test_costs_are_told_before(call) -> None:
     shown = call("c.yaml", "--target", "test_loss < 0.01", "--dry-run", "--json")
     assert shown.exit_code == 0, shown.output

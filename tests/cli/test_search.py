@@ -81,6 +81,7 @@ def test_a_dry_run_says_how_many_trials_there_are(config, invoke):
     assert grid.stdout.startswith("3 runs (1 x 2 trials, and 1 that are reported)")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("columns", ["80", "140"])
 def test_what_was_found_is_in_the_table_and_in_json(config, invoke, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)

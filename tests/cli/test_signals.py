@@ -110,7 +110,7 @@ def test_what_ends_by_itself_hears_no_signal(tmp_path):
     assert stdout.strip()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(8))
 def test_at_any_moment(tmp_path, seed):
     draw = random.Random(seed)

@@ -91,6 +91,7 @@ def test_what_is_wrong_is_one_message_and_ends_with_2(config, invoke, words, sai
     assert [path.name for path in Path().iterdir()] == ["tiny.yaml"]
 
 
+@pytest.mark.slow
 def test_axes_are_rows_that_name_what_differs(config, invoke):
     words = ["compare", config, "--axis", "network.hidden=5,6", "--axis", "optimizer.lr=0.01,0.1", "--seeds", "2"]
     shown = invoke(*words)
@@ -105,6 +106,7 @@ def test_axes_are_rows_that_name_what_differs(config, invoke):
     assert kept["axes"] == {"network.hidden": [5, 6], "optimizer.lr": [0.01, 0.1]}
 
 
+@pytest.mark.slow
 def test_what_was_tuned_is_in_the_table_and_in_json(config, invoke, monkeypatch):
     words = ["compare", config, "--rules", "anp,bptt", "--seeds", "2", *TUNE]
     found = json.loads(invoke(*words, "--json", "--no-report").stdout)

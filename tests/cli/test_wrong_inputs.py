@@ -46,7 +46,7 @@ def test_all_of_them(tmp_path: Path) -> None:
     assert not wrong(ALL, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_some_as_processes(tmp_path: Path) -> None:
     assert not wrong(commands.CASES[:-2:24], tmp_path, process=True)
 

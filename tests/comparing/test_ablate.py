@@ -145,6 +145,7 @@ def test_a_real_ablation_pairs_its_differences_by_seed(in_process, tmp_path):
     assert "hardware.without [" not in page  # no variants in the table of results
 
 
+@pytest.mark.slow
 def test_a_real_transfer_is_resumable_and_says_each_stage(in_process, tmp_path):
     words = {"profiles": ["pcm", "smtj_koenders"], "fine_tune": 2, "runs": tmp_path}
     done = api.transfer(TINY, **words)

@@ -114,7 +114,7 @@ def held(file: str) -> str:
     return file
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_job_of_several_runs_is_closed_when_its_last_has_ended(tmp_path):
     """On dask-jobqueue's own queue of processes of this machine: two jobs of two runs, each with one left."""
     from distributed import Client

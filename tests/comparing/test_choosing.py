@@ -189,7 +189,7 @@ def test_jobs_of_a_queue_do_the_runs(tmp_path):
     until(lambda: not holders(tmp_path), 15)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_jobs_are_asked_for_as_they_are_needed(tmp_path):
     from tests.comparing.test_executors import job, silent
 

@@ -26,6 +26,7 @@ ENDS_S = 5.0
 """Within which the processes of a lost driver end."""
 
 
+@pytest.mark.long
 def test_a_killed_driver_leaves_no_run_going_and_the_same_command_goes_on(tmp_path):
     with by_hand(tmp_path, workers=2) as dask:
         process = driver(tmp_path, "--cluster", dask.address)
@@ -51,6 +52,7 @@ def test_a_killed_driver_leaves_no_run_going_and_the_same_command_goes_on(tmp_pa
             assert record.latest_checkpoint() is not None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("nanny", [False, pytest.param(True, marks=pytest.mark.long)], ids=["worker", "nanny"])
 def test_what_a_killed_worker_did_goes_on_elsewhere_to_the_same_bits(tmp_path, nanny):
     with by_hand(tmp_path) as dask:
@@ -72,6 +74,7 @@ def test_what_a_killed_worker_did_goes_on_elsewhere_to_the_same_bits(tmp_path, n
     assert final(outcome.path) == final(launch(wanted.config, tmp_path / "whole").path)
 
 
+@pytest.mark.long
 def test_a_scheduler_that_goes_away_ends_the_command_and_its_runs_in_order(tmp_path):
     with by_hand(tmp_path, workers=2) as dask:
         process = driver(tmp_path, "--cluster", dask.address)
@@ -86,6 +89,7 @@ def test_a_scheduler_that_goes_away_ends_the_command_and_its_runs_in_order(tmp_p
     assert {record.manifest["status"] for record in records(tmp_path / "runs")} == {"interrupted"}
 
 
+@pytest.mark.long
 def test_a_worker_that_lacks_an_extra_gets_other_runs_and_one_that_none_can_do_fails_by_name(tmp_path, monkeypatch):
     """`gymnasium` is missing for one of two workers, and scikit-learn for both."""
     for name, missing in (("one", ["gymnasium", "sklearn"]), ("other", ["sklearn"])):

@@ -26,7 +26,7 @@ def controls_of(comparison) -> list[dict[str, float]]:
     return [run.result["controls"] for run in comparison.runs]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_equal_seeds_have_one_control_and_last_is_as_each(tmp_path, caplog):
     with caplog.at_level(logging.INFO, logger="neuroanp"):
         each = compared(tmp_path / "each")

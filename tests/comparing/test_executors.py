@@ -86,6 +86,7 @@ def final(path: Path | None):
     return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}, result
 
 
+@pytest.mark.slow
 def test_outcomes_come_in_order_with_the_weights_of_one_process_and_nothing_runs_twice(tmp_path, make):
     root = tmp_path / "store"
     jobs = [job(root, seed=2), job(root, DIVERGES, seed=0), job(root, seed=1)]
@@ -140,7 +141,7 @@ def test_a_run_that_is_held_elsewhere_is_waited_for(tmp_path, make, caplog):
     assert sum("waiting for it" in message for message in caplog.messages) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_process_costs_no_run_and_one_that_kills_all_is_given_up(tmp_path, make):
     """The first goes on from its checkpoint to the end of an undisturbed one; the second is tried three times."""
     wanted = [job(tmp_path / "cut", {"training.updates": 1500}), job(tmp_path / "cut", {"training.updates": LONG})]
@@ -165,7 +166,7 @@ def test_a_killed_process_costs_no_run_and_one_that_kills_all_is_given_up(tmp_pa
     assert holders(tmp_path / "cut") == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_runs_beyond_their_limits_are_ended_by_name_and_the_others_go_on(tmp_path, make):
     jobs = [job(tmp_path, {"training.updates": LONG, "training.checkpoint_every": LONG}), job(tmp_path, seed=1)]
     with make(1, Limits.of("4 s")) as executor:
@@ -184,7 +185,7 @@ def test_runs_beyond_their_limits_are_ended_by_name_and_the_others_go_on(tmp_pat
     assert "times)" not in (large.error or "")  # once
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_left_early_every_run_saves_a_checkpoint_and_none_is_left(tmp_path, make):
     jobs = [job(tmp_path, {"training.updates": LONG, "training.checkpoint_every": LONG}, seed=k) for k in (0, 1)]
     seen: set[str] = set()
@@ -204,7 +205,7 @@ def test_left_early_every_run_saves_a_checkpoint_and_none_is_left(tmp_path, make
         assert record.latest_checkpoint() is not None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_calls_of_one_executor_share_its_processes_and_leave_none(tmp_path, make):
     from tests.comparing.test_pool import workers_of
 

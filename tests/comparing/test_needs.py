@@ -91,6 +91,7 @@ def ran(folder: Path, words: list[str], text: str = "") -> tuple[list[str], str]
     return done.stdout.splitlines(), done.stderr
 
 
+@pytest.mark.long
 def test_a_script_without_a_guard_trains_once(tmp_path):
     """Its workers do not run it again; its own task stays in it, which is said."""
     (tmp_path / "script.py").write_text(TASK.format(seed=0) + RUN)
@@ -101,7 +102,7 @@ def test_a_script_without_a_guard_trains_once(tmp_path):
     assert "does not call this below `if __name__ == '__main__':`" in stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "how", ["console", "named", *(pytest.param(how, marks=pytest.mark.long) for how in ("module", "unseeded"))]
 )

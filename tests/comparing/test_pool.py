@@ -103,6 +103,7 @@ def both_saved(root: Path) -> bool:
     return len({path.parent for path in root.glob("[!.]*/checkpoints/[0-9]*.safetensors")}) == 2
 
 
+@pytest.mark.slow
 def test_outcomes_come_in_order_a_failure_stands_beside_them_and_nothing_runs_twice(tmp_path):
     jobs = [job(tmp_path, seed=2), job(tmp_path, DIVERGES, seed=0), job(tmp_path, seed=1)]
     events: list[dict[str, Any]] = []
@@ -191,6 +192,7 @@ def test_force_begins_anew_once(tmp_path):
     assert not _again(plan, record.manifest["started"]).force
 
 
+@pytest.mark.long
 def test_data_that_vanish_meanwhile_end_the_runs_that_need_them_alone(tmp_path, monkeypatch):
     table = tmp_path / "mine.csv"
     table.write_text("load\n" + "\n".join(str(k % 7 + k / 100) for k in range(200)))
@@ -303,7 +305,7 @@ def test_a_killed_worker_costs_no_run(tmp_path):
     assert final(record) == final(launch(wanted[0].config, tmp_path / "whole"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_kills_every_worker_is_given_up_and_the_others_finish(tmp_path):
     jobs = [job(tmp_path, {"training.updates": LONG}), job(tmp_path, seed=1)]
     killed: list[int] = []
@@ -367,7 +369,7 @@ def test_ctrl_c_while_workers_start_is_quiet(tmp_path):
     interrupted(process, pids)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_driver_leaves_no_orphan_and_the_same_command_goes_on(tmp_path):
     process = driver(tmp_path, "--workers", "2")
     until(lambda: both_saved(tmp_path / "runs"))

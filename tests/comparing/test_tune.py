@@ -61,6 +61,7 @@ def by_hand(folder, **named):
     return losses
 
 
+@pytest.mark.slow
 def test_what_is_chosen_is_the_lowest_median_of_the_records(in_process, tmp_path):
     found = api.compare(TINY, rules=["anp", "bptt"], seeds=[0, 1], **TUNE)
     assert [one.rule for one in found.tuning] == ["anp", "bptt"]
@@ -88,6 +89,7 @@ def test_what_is_chosen_is_the_lowest_median_of_the_records(in_process, tmp_path
         assert plain.directory == run.path.name
 
 
+@pytest.mark.slow
 def test_all_have_the_same_trials_and_trials_are_ordinary_runs(in_process, tmp_path):
     """Trials of rules differ in the rule alone: the same grid, seeds, updates and validation sequences."""
     tune, rules = {"optimizer.lr": RATES[:2]}, ["anp", "np", "bptt"]
@@ -122,6 +124,7 @@ def test_test_sequences_are_not_looked_at(in_process, tmp_path):
         assert trial.loss == own.metrics()["validation_loss"][-1] != own.result["test_loss"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_goes_on_and_nothing_is_done_twice(in_process, tmp_path, monkeypatch):
     whole = api.compare(TINY, seeds=[0], runs="whole", **TUNE)
     run_all, begun = pool.run_all, []
@@ -147,6 +150,7 @@ def test_an_interrupted_search_goes_on_and_nothing_is_done_twice(in_process, tmp
 DIVERGES = {**TINY, "optimizer": {"name": "sgd", "schedule": "constant"}}
 
 
+@pytest.mark.slow
 def test_a_trial_that_diverges_is_infinitely_bad(in_process, tmp_path):
     tune = {"optimizer.lr": [1e3, 1e-2, 900.0]}
     found = api.compare(DIVERGES, overrides={"training.updates": 60}, seeds=[0], tune=tune, tune_seeds=SEEDS)
@@ -160,6 +164,7 @@ def test_a_trial_that_diverges_is_infinitely_bad(in_process, tmp_path):
     assert [t["loss"] is None for t in plain["trials"]] == [True, True, False, False, True, True]
 
 
+@pytest.mark.slow
 def test_where_all_diverge_nothing_is_reported_and_the_others_go_on(in_process):
     """One rule has no usable setting: it is a failure beside the others; of none that has one it is an error."""
     tune = {"tune": {"optimizer.lr": [900.0, 1000.0]}, "tune_seeds": SEEDS}
@@ -193,6 +198,7 @@ def test_a_trial_that_fails_stops_the_comparison_before_anything_is_chosen(monke
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["tuning"]
 
 
+@pytest.mark.slow
 def test_the_record_says_all_of_it_and_the_report_is_made_of_it_again(in_process, tmp_path):
     found = api.compare(TINY, rules=["anp", "bptt"], seeds=[0], for_rule={"anp": {"rule.K": 2}}, argv=["mine"], **TUNE)
     folder = found.report.parent
@@ -232,6 +238,7 @@ def test_the_record_is_there_without_a_report_and_the_notebook_says_it(in_proces
     assert "tuned ideal · anp: optimizer.lr" in str(found._repr_html_())
 
 
+@pytest.mark.long
 def test_searches_that_chose_the_same_have_records_of_their_own(in_process, tmp_path):
     """The reported runs are the same, how their setting was come by is not."""
     tunes = [{"optimizer.lr": [3e-2, 1e-9]}, {"optimizer.lr": [3e-2, 1e-8]}]

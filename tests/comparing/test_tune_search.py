@@ -47,6 +47,7 @@ def stamps(folder):
     return {path.name: (path / "manifest.json").stat().st_mtime_ns for path in folder.iterdir()}
 
 
+@pytest.mark.long
 def test_all_get_the_same_points_and_the_best_is_reported_with_its_place(in_process, tmp_path):
     found = api.compare(TINY, rules=["anp", "bptt"], seeds=[0], **SEARCH)
     points = drawn(axes_over(TUNE, "--tune"), 3, 0)
@@ -74,6 +75,7 @@ def test_all_get_the_same_points_and_the_best_is_reported_with_its_place(in_proc
     assert "optimizer.lr from 0.0001 to 0.1 (log); network.hidden from 4 to 9" in page
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["random", "optuna"])
 def test_a_repeat_runs_nothing_and_a_longer_search_runs_what_is_new(kind, in_process, tmp_path):
     if kind == "optuna":
@@ -93,6 +95,7 @@ def test_a_repeat_runs_nothing_and_a_longer_search_runs_what_is_new(kind, in_pro
     assert len({repr(t.values) for t in longer.tuning[0].trials}) == len(after)
 
 
+@pytest.mark.slow
 def test_each_rule_has_a_search_of_its_own_by_optuna_with_as_many_trials(in_process):
     """The second batch follows from the rule's own losses: what is proposed after it differs, its size does not."""
     pytest.importorskip("optuna", reason="pip install neuroanp[search]")

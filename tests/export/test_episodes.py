@@ -41,6 +41,7 @@ def run(request, tmp_path_factory):
     return trained(tmp_path_factory.mktemp("runs"), **KINDS[request.param])
 
 
+@pytest.mark.slow
 def test_the_world_shows_the_same_again_for_what_was_done(run):
     experiment, trainer = restored(run)
     held = experiment.task.test(trainer.streams.generator("test"))
@@ -126,6 +127,7 @@ def test_what_was_seen_last_stays(tmp_path):
     assert (went.actions >= 0).T.tolist() == [[True] * 4, [True, True, False, False]]
 
 
+@pytest.mark.slow
 def test_formats_hold_it_and_their_readers_agree(run, tmp_path):
     experiment, _ = restored(run)
     formats = ["onnx", "crossbar"] + (["nir", "rtl"] if experiment.network.spikes else [])

@@ -99,6 +99,7 @@ def last_output_plus(amount: int):
     return lines_changed(change)
 
 
+@pytest.mark.slow
 @icarus
 @pytest.mark.parametrize(
     ("file", "edit"),

@@ -107,7 +107,7 @@ def test_bounds_and_scales_are_told_by_layer():
         Rtl(state_bits=need - 1).check(model)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_arrays_beyond_a_memory_are_named():
     model = layered([Stacked(LOUD, 2), Stacked(LOUD, 2)])
     large = stack(1, [Stacked(LOUD, 5000), Stacked(LOUD, 70000)], 1)

@@ -209,6 +209,7 @@ def for_chips(tmp_path_factory):
     return launch(configure(SPIKING, target="loihi"), tmp_path_factory.mktemp("chips"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("format", "needs"), [("nir", "nir"), ("loihi", "h5py")])
 def test_hdf5_on_a_full_disk_ends_in_one_message(for_chips, tmp_path, format, needs):
     """HDF5 itself ends the process by SIGSEGV there."""

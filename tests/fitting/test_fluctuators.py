@@ -114,6 +114,7 @@ def test_a_record_too_short_for_its_own_slow_noise_says_how_long_it_must_be() ->
     assert replay._too_short(own._replace(distances=np.full(3, 0.01)), 10.0) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("v", "said"),
     [

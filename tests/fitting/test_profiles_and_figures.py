@@ -85,6 +85,7 @@ def test_bad_names_and_bases_are_refused(fits: dict[str, Fit]) -> None:
         profile_text(fits["drift"], "mine", "2026-02-03", "pmc")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHOSEN)
 def test_figures_are_pictures(fits: dict[str, Fit], name: str) -> None:
     assert draw(fits[name], ".png").startswith(b"\x89PNG")

@@ -113,6 +113,7 @@ def test_a_run_that_lost_its_turn_is_interrupted_and_goes_on(
     assert na.resume(path).record.manifest["status"] == "finished"
 
 
+@pytest.mark.long
 def test_runs_of_one_instrument_go_one_after_another(
     bench_profile: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

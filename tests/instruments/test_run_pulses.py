@@ -134,6 +134,7 @@ def test_a_run_ends_in_order_where_a_device_took_all_it_may(
     assert not sent
 
 
+@pytest.mark.slow
 def test_it_goes_on_as_it_says(bench_profile: Path, tmp_path: Path) -> None:
     plain = limited(bench_profile, LIMIT)
     with pytest.raises(SpentError):

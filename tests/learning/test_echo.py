@@ -277,6 +277,7 @@ def test_eta_is_the_share_of_perturbation(make_lab):
     assert_close(half["w_out"], nothing["w_out"], rtol=1e-12, atol=0.0)
 
 
+@pytest.mark.slow
 def test_units_that_spike_listen_to_the_noise_that_they_know():
     """Less the mean of the passes; where nobody knows it, that is said."""
     source = {

@@ -144,6 +144,6 @@ def test_damaged_profiles_load_or_say_where_and_why():
     refuse(FAST)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_five_hundred_damaged_profiles_load_or_say_where_and_why():
     refuse(500)

@@ -137,6 +137,7 @@ def survive(examples: int, anew: bool = False) -> Counter[Any]:
     return seen
 
 
+@pytest.mark.long
 def test_random_profiles_live_with_finite_numbers():
     survive(FAST)
 

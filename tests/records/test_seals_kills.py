@@ -69,6 +69,7 @@ def untouched(root: Path) -> None:
         assert run.damage() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("twice", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_kill_at_any_system_call_forges_nothing_and_loses_nothing(tmp_path, twice, caplog):
     whole, at, struck = content(life(tmp_path / "whole", [])), 0, 0

@@ -68,6 +68,7 @@ def test_bars_are_the_medians_and_leave_out_what_changes_nothing(ablated):
     assert [bar.get_width() for bar in axes.patches] == [3.0, 1.0, 3.0, 1.0]
 
 
+@pytest.mark.slow
 def test_the_runs_of_an_ablation_are_not_in_the_table_of_results_again(ablated, tmp_path):
     from neuroanp.reporting.html import render
 

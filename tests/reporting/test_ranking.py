@@ -302,6 +302,7 @@ def test_costs_that_overlap_but_differ_in_each_seed_are_told_apart(build):
     assert [row["costs_most"] for row in ablation.rows([one])] == [True, False, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("costs", "said"),
     [

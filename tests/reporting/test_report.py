@@ -78,6 +78,7 @@ def test_one_run(build, tmp_path):
     assert "Where the energy went" in seen.text
 
 
+@pytest.mark.slow
 def test_many_runs(build, tmp_path):
     runs = [
         build(profile=profile, rule=rule, seed=seed, final=final)
@@ -203,7 +204,10 @@ def test_no_runs_is_an_input_error(tmp_path):
         render([], tmp_path / "a.html", None)
 
 
-@pytest.mark.parametrize("across", ["options", "profiles", "both"])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "across", [*(pytest.param(a, marks=pytest.mark.long) for a in ("options", "profiles")), "both"]
+)
 def test_dozens_of_methods_leave_figures_whole(build, tmp_path, across):
     """Figures show the ten lowest medians, in words too; tables show all; matplotlib has nothing to warn of."""
     runs = []

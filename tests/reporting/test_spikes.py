@@ -89,6 +89,7 @@ def test_each_profile_shows_the_median_seed_of_its_best_method(compared):
         assert one.result["test_loss"] in method.values("test_loss")
 
 
+@pytest.mark.long
 def test_no_more_are_drawn_than_can_be_read(build):
     runs = [shown(build(task="copy", profile=f"p{i}", final=0.001 * (9 - i), backend="lif")) for i in range(6)]
     group = grouped(runs)
@@ -173,6 +174,7 @@ def test_a_saturated_raster_stays_small():
     assert len(to_uri(figure)) < 4_000_000
 
 
+@pytest.mark.slow
 def test_the_page_has_the_part_and_tells_backends_apart(compared, tmp_path):
     page = render([one.run for one in compared], tmp_path / "r.html", None).read_text(encoding="utf-8")
     assert page.count("<h3>Spikes</h3>") == 1

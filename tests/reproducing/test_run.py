@@ -77,6 +77,7 @@ def test_a_run_that_diverged_has_an_infinite_loss(reproduce, monkeypatch: pytest
     assert (lost.error, dict(lost.values)) == ("no room", {})
 
 
+@pytest.mark.slow
 def test_what_is_expected_is_what_is_run(reproduce, tmp_path: Path) -> None:
     """8 passes of 8 methods: 4 updates of 7, 2 of the one that takes four; 2 sequences of 5 steps, 4 x (3 + 4 + 2)."""
     from neuroanp.reproducing.paper import Asked, expected

@@ -163,7 +163,7 @@ def test_a_metric_that_results_lack_is_told_after_the_first_runs(tmp_path: Path)
     assert run.done == len(SEEDS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_command_goes_on(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(json.dumps({**TINY, "hardware": {"write": "pulse", "only": ["adc"]}}))
     words = [sys.executable, "-m", "neuroanp", "requirements", "c.yaml", "--target", "test_loss < 1e-9", "--seeds", "2",

@@ -67,12 +67,14 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "mine.yaml").read_text() == "seed: 1\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [name for name in TASKS.names() if name not in WORLDS | DATA])
 def test_a_config_means_what_it_was_made_from(task: str, tmp_path: Path) -> None:
     made = new_config("mine", tmp_path, task=task, profile="pcm")
     assert configure(made.path) == configure(task=task, profile="pcm")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", METHODS.names())
 def test_a_config_has_every_option_of_its_rule(rule: str, tmp_path: Path) -> None:
     task = "reaching" if rule in ("nrl", "reinforce", "rmhl") else "copy"

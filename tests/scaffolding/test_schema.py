@@ -43,6 +43,7 @@ def test_every_example_is_taken(path: Path) -> None:
     assert [error.message for error in validator("config").iter_errors(read(path).data)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
 def test_every_profile_is_taken(path: Path) -> None:
     assert [error.message for error in validator("profile").iter_errors(read(path).data)] == []

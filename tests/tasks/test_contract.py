@@ -210,6 +210,7 @@ def test_a_run_of_it_can_be_planned_and_is_told_from_others(images, tmp_path, na
     assert (experiment.identity == plain.identity) == (experiment.config == plain.config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TASKS._entries()))
 def test_a_run_of_it_ends_with_a_report(images, tmp_path, name):
     own = data_of(name, images, tmp_path)

@@ -48,6 +48,7 @@ array: {weight_range: 4, write: row, max_rows: 16, max_columns: 16%s}
 """
 
 
+@pytest.mark.long
 def test_spikes_pay_alike_for_bent_currents_on_ideal_lines_and_on_lines_that_hardly_resist(tmp_path):
     """A full voltage costs V I(V) t of a device, whether its network is solved or it stands alone."""
     spent = {}

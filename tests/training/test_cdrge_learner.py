@@ -168,6 +168,7 @@ def test_two_processes_do_the_same_to_the_bit_and_one_that_is_not_alike_ends_the
     assert not cast("Any", shared.crew)._children
 
 
+@pytest.mark.slow
 def test_two_processes_share_devices_that_drift_and_pages_of_the_books():
     """Weights, devices, books and rows; from what one process left after two updates."""
     changes = {"profile": "pcm", "rule.estimator": "1.5-spsa", "network": LAYERS}

@@ -110,7 +110,7 @@ def test_rules_with_scalars_or_with_a_state_are_shared_too(tmp_path: Path, rule)
     assert same_run(tmp_path, launch(configure(config, {"training.updates": 10}), tmp_path / "alone"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("rank", [1, pytest.param(0, marks=pytest.mark.long)])
 def test_a_process_that_is_killed_is_started_again_with_the_others(tmp_path: Path, rank):
     process = torchrun(tmp_path, CONFIG, restarts=2, updates=300)
@@ -208,7 +208,7 @@ with leading():
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("reference", ["two", "silent"])
 def test_what_goes_over_gloo_is_what_the_formula_says(tmp_path: Path, reference):
     """Sums as stated, a checksum of each process, and the loss of each of the six shards, 8 bytes each."""

@@ -69,7 +69,7 @@ def test_what_is_accepted_comes_back_from_its_dump():
     assert len(draws(50)) >= 25
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_many_that_are_accepted_come_back_from_their_dumps():
     accepted = draws(400)
     assert len(accepted) >= 200
@@ -107,6 +107,7 @@ CHOSEN = [
 """Every word of every option of a rule, where a preset may have said another."""
 
 
+@pytest.mark.long
 def test_a_word_that_is_chosen_where_a_preset_says_another_comes_back():
     accepted = []
     for source in CHOSEN:

@@ -225,6 +225,7 @@ def test_twenty_updates_are_ten_and_ten_after_a_checkpoint(changes):
     assert same(second.state_dict(), whole.state_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", ["pass", "step"])
 def test_it_learns_in_a_world(acting, draw):  # noqa: F811
     """A point that is held. Where weights move at every step they must remember: what they did shows steps later."""

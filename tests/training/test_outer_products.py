@@ -54,6 +54,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_bits_of_an_update_are_those_of_every_chunk(case):
     """Weights, counts and the recorded loss; energies are sums of real numbers, and the same to rounding."""

@@ -126,6 +126,7 @@ def test_a_network_as_it_was_drawn_has_its_outputs_fitted(tmp_path):
     assert drawn_.metrics()["test_loss"] == [loss]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["rate", "lif"])
 @pytest.mark.parametrize("profile", ["pcm", "smtj_koenders"])
 def test_under_noise_it_is_fitted_to_what_the_noisy_chip_did(profile, backend, tmp_path):
@@ -155,6 +156,7 @@ def test_it_is_fitted_to_the_noise_that_the_chip_has():
     assert np.abs(w_out @ (silent + refit.strength * unit * np.eye(len(gram))) - same.T).max() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("profile", "write"), [("rram_hfo2", "verify"), ("ecram", "pulse"), ("pcm", "verify")])
 def test_errors_of_writing_count(profile, write, tmp_path):
     """What is left is near the best that was written, and far better than the first fit, which is of exact weights."""
@@ -316,6 +318,7 @@ def test_it_is_written_with_errors_that_earlier_writes_did_not_have(monkeypatch)
     assert written == [({"w_out"}, k + 1) for k in range(refit.writes)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("profile", "write", "validation"), [("pcm", "verify", 12), ("pcm", "pulse", None), ("smtj_koenders", "auto", 12)]
 )

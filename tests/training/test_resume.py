@@ -127,7 +127,7 @@ SOME = ("pcm_tiles", "smtj_koenders")
 """What is killed in the slow tier; trials of all kinds of runs are those of benchmarks/faults."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("profile", [pytest.param(p, marks=[pytest.mark.long] * (p not in SOME)) for p in KILLED])
 def test_killed_run_resumes_to_the_same_end(profile, tmp_path):
     """SIGKILL at random moments, again and again; the last process is left to reach the end."""

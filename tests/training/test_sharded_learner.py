@@ -219,7 +219,7 @@ def test_forty_updates_are_the_same_for_one_two_and_three_processes(name, profil
     assert len(digests) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("reference", ["silent", pytest.param("two", marks=pytest.mark.long)])
 def test_perturbations_of_weights_are_the_same_for_one_two_and_three_processes(reference):
     """On pcm, whose noise is drawn by presentation."""
@@ -252,7 +252,7 @@ def test_books_are_the_same_whoever_did_what():
     assert one.substrate.ledger.energy_J > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path):
     """What is begun by two and goes on by three ends as what one did: the number is no part of a run's identity."""
     options = {"profile": "pcm", "training.updates": 12, "training.checkpoint_every": 4, "training.controls": True}
@@ -335,6 +335,7 @@ def test_the_usual_shards_have_eight_replicas_where_there_are_as_many(K, shards)
     assert usual_shards(ANP(K=K, reference="two")) == shards
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "workers"), [("two", 2), ("silent", 1), ("echo", 1), ("echo_rls", 2)])
 def test_what_shards_found_is_held_as_estimated(name, workers, monkeypatch):
     """What each found at its own size; whole numbers of 8 bytes once, or thrice where a message comes and goes."""

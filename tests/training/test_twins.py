@@ -34,6 +34,7 @@ def train(backend: str, **changes) -> tuple[list[list[int]], dict[str, torch.Ten
     return counts, dict(trainer.substrate.weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -209,6 +209,7 @@ def test_a_profile_without_figures_states_none_for_the_looks(tmp_path):
     assert found["pulses"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restore", [False, True])
 @pytest.mark.parametrize(("profile", "write"), [("pcm", "verify"), ("pcm", "pulse"), ("smtj_koenders", "auto")])
 def test_an_interrupted_run_stops_early_where_an_undisturbed_one_does(profile, write, restore, tmp_path, monkeypatch):

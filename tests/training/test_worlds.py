@@ -166,6 +166,7 @@ def test_stored_and_replayed_passes_in_a_world_are_the_same(acting):
         assert torch.equal(dW, replayed.arrays[name]), name
 
 
+@pytest.mark.slow
 def test_the_rule_learns_to_hold_the_point(acting):
     chip, streams, lab = acting()
     learner = PassLearner(ANP(reference="mean", K=8))
