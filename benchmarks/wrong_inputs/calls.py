@@ -185,7 +185,7 @@ CASES = [
     _call(
         "na.export(a network it cannot hold)",
         lambda: na.export(run_of("good"), "loihi", "out"),
-        "loihi cannot hold this network; nothing was written backend: tanh",
+        "neuroanp train --adapt RUN --target loihi backend: tanh",
         "--backend spiking, or export to onnx or crossbar",
     ),
     _call(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.errors import InputError
+from neuroanp.records.manifest import CONFIG
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import configure, load_config
@@ -41,16 +42,19 @@ def adapted(
         record: the run. target: name of the chip or format. overrides, words: as of `configure`, laid over all.
 
     Raises:
-        InputError: the target is unknown or the run's already, or what is left does not fit, such as the number of
-            units, or a rule that does not train spiking units.
+        InputError: the target is unknown or the run's already, the run's configuration has changed since, or what is
+            left does not fit, such as a rule that does not train spiking units.
     """
     wrong = unknown(target)
     if wrong:
-        raise InputError(f"--target: {wrong[0]}")
+        raise InputError(f"target: {wrong[0]}")
+    if lost := record.lost((CONFIG,)):
+        raise InputError(f"{record.path}: not as it was written; repeat it, or adapt another run", lost)
     before = load_config(record.config_path)
     if before.target == target:
         raise InputError(f"{record.path}: was trained for {target}; export it, or go on with: train --extend")
-    plain, chip, said = before.to_plain(), TARGETS[target], {**(overrides or {}), **(words or {})}
+    plain, chip = before.to_plain(), TARGETS[target]
+    said = {key: value for key, value in {**(overrides or {}), **(words or {})}.items() if value is not None}
     plain["training"].pop("extends", None)
     digital = BACKENDS.get(chip.backend).digital
     backend = before.backend if before.backend in ("lif", "spiking") and not digital else chip.backend

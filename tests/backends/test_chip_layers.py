@@ -237,7 +237,7 @@ def test_what_a_target_has_not_in_a_layer_is_refused(name, layer, more, key, sai
         layer = {**layer, "cell": {**fits.model_dump(), **layer["cell"]}}
     network = NetworkConfig.model_validate({"layers": [{"units": 4}, {"units": 4, **layer}], **more})
     usual = fits if name == "xylo" else fits.model_copy(update={"reset": "hard"})
-    ((where, found),) = misfits(name, usual, True, DT, network)
+    ((where, found, _),) = misfits(name, usual, True, DT, network)
     assert where == (("network", "skip") if key is None else ("network", "layers", 1, *key))
     assert found.startswith(said)
     with pytest.raises(InputError):  # and so is a configuration

@@ -138,7 +138,8 @@ def test_targets_and_their_backends_refuse_it(kind, name):
 
     wanted = TARGETS[name].neuron["reset"]
     neuron = LIF(**{**TARGETS[name].neuron, "refractory": 0.0, "tau_s": 0.0, "reset": kind})
-    assert (("neuron", "reset"), f"{name} needs '{wanted}'; leave it out") in misfits(name, neuron, True, 1e-3)
+    said = f"{name} needs '{wanted}'; leave it out"
+    assert (("neuron", "reset"), said, wanted) in misfits(name, neuron, True, 1e-3)
     if name != "nir":
         said = rf"backend '{name}' cannot do reset '{kind}' \(it has '{wanted}'\)"
         other = stack(2, [Stacked(LIF(refractory=0.0, reset=kind), 3)], 1)

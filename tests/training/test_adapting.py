@@ -101,7 +101,7 @@ def test_settings_for_rates_are_not_kept_for_units_that_spike_and_a_rule_can_be_
 @pytest.mark.parametrize(
     ("target", "more", "said"),
     [
-        ("xylp", {}, "--target: unknown target 'xylp'; did you mean 'xylo'"),
+        ("xylp", {}, "target: unknown target 'xylp'; did you mean 'xylo'"),
         ("xylo", {"network": {"hidden": 200}}, "xylo has room for 128"),
         ("xylo", {"neuron": {"reset": "hard"}}, "neuron.reset: xylo needs 'subtract'"),
         ("nir", {"what": 3}, "what"),
