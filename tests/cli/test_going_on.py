@@ -76,6 +76,12 @@ def test_tensorboard_gets_the_numbers_of_the_run_and_changes_none(train) -> None
     assert train("tiny.yaml", "--runs", "plain") | {"run": ""} == told | {"run": ""}
 
 
+def test_a_run_of_rates_is_trained_anew_as_one_that_spikes(train) -> None:
+    train("tiny.yaml")
+    held = train("--adapt", "last", "--target", "nir")
+    assert (held["backend"], held["rule"], held["updates"]) == ("lif", "anp", 2)
+
+
 def test_what_a_chip_can_hold_is_trained_in_the_place_of_a_run(train, invoke) -> None:
     spiking = ("--backend", "lif", "--set", "neuron.tau_s='3 ms'")
     run = train("tiny.yaml", *spiking, "--runs", "mine")

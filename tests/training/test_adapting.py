@@ -46,6 +46,7 @@ def test_what_is_trained_in_its_place_is_exported_and_its_reader_agrees(run, tar
     assert misfits(target, config.neuron, config.encoder.spikes, config.dt, config.network) == []
     assert (config.target, config.seed, config.task) == (target, 3, run.config.task)
     assert held.path.parent == run.path.parent
+    assert target == "nir" or config.backend == target  # the chip's own arithmetic is in the loop
     held.export(target, tmp_path / "held")
     if target != "loihi":
         assert na.check_export(tmp_path / "held").passed
@@ -74,6 +75,14 @@ def test_inputs_of_another_kind_begin_anew(tmp_path: Path) -> None:
     assert na.adapt(run, "xylo", **QUIET).config.network.weights is None
     heard = na.train({**SHORT, **KINDS["spiking"], "encoder": "poisson"}, runs=tmp_path, **QUIET)
     assert na.adapt(heard, "xylo", **QUIET).config.network.weights == str(heard.path.absolute())
+
+
+def test_a_configuration_that_has_changed_since_is_refused(tmp_path: Path) -> None:
+    run = na.train({**SHORT, **KINDS["spiking"]}, runs=tmp_path, **QUIET)
+    for path in run.path.rglob("config.yaml"):
+        path.write_text(path.read_text().replace("hidden: 6", "hidden: 5"))
+    with pytest.raises(InputError, match="not as it was written"):
+        na.adapt(run.path, "nir", **QUIET)
 
 
 def test_each_change_is_said_and_nothing_else_changes(tmp_path: Path) -> None:
