@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gc
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,12 +57,25 @@ def pictured(draw: Callable[[], Drawing | None], alt: str, caption: str) -> Figu
     Args:
         draw: draws it, from nothing. alt, caption: as of `Figure`.
     """
-    drawing = draw()
-    if drawing is None:
-        return None
-    with narrowed():
-        again = draw()
-    return placed(drawing, alt, caption, again)
+    with _uncollected():
+        drawing = draw()
+        if drawing is None:
+            return None
+        with narrowed():
+            again = draw()
+        return placed(drawing, alt, caption, again)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let no garbage be looked for meanwhile: a figure is thousands of things that refer to each other, and lives."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def placed(drawing: Drawing, alt: str, caption: str, again: Drawing | None = None) -> Figure:

@@ -262,7 +262,7 @@ def symbols(name: str, arrays: Mapping[str, np.ndarray]) -> Figure:
 
     Where one step alone is scored, sequences lie beside each other in one map.
     """
-    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
 
     scored = arrays["mask"] > 0
     if alone := scored.sum() == 1:
@@ -271,6 +271,7 @@ def symbols(name: str, arrays: Mapping[str, np.ndarray]) -> Figure:
         sequences = SEQUENCES // 2 if is_narrow() else SEQUENCES
         target, output = (arrays[key][scored, :sequences].transpose(1, 2, 0) for key in ("target", "y"))
     shades = LinearSegmentedColormap.from_list("accent", ["#FFFFFF", "#9CC9E4", "#0072B2", "#00324F"])
+    norm = Normalize(0, 1)  # one for all: two bounds of each map's own make it anew twice
     count, wide = len(target), target.shape[2]
     figure = new_figure(fitted(WIDTH), 0.9 + 2 * min(max(0.14 * target.shape[1], 0.75), 1.6))
     panels = figure.subplots(2, 1, sharex=True, sharey=True)
@@ -278,7 +279,7 @@ def symbols(name: str, arrays: Mapping[str, np.ndarray]) -> Figure:
         for number, values in enumerate(maps):  # all in one panel: a panel takes longer to make than its map
             left = number * (wide + GAP * wide) - 0.5
             box = (left, left + wide, target.shape[1] - 0.5, -0.5)
-            image = axes.imshow(values, cmap=shades, vmin=0, vmax=1, aspect="auto", interpolation="nearest", extent=box)
+            image = axes.imshow(values, cmap=shades, norm=norm, aspect="auto", interpolation="nearest", extent=box)
             image.set_label(f"{label}s" if alone else f"{label} of sequence {number + 1}")
             edge = axes.plot(*_outline(box), color=FAINT, lw=0.8, clip_on=False)
             edge[0].set_gid(DECORATION)
