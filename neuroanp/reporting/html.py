@@ -30,7 +30,7 @@ from neuroanp.reporting.footnotes import classes, rests_on
 from neuroanp.reporting.method import Method, methods
 from neuroanp.reporting.origins import numbers_of
 from neuroanp.reporting.parts import Part
-from neuroanp.reporting.pictures import Figure, pictured
+from neuroanp.reporting.pictures import Figure, pictured, uncollected
 from neuroanp.reporting.ranking import best, ranking
 from neuroanp.reporting.reading import Shown, kinds_of_loss, shown, variants
 from neuroanp.reporting.style import Look
@@ -94,9 +94,15 @@ def render(
     """
     if not runs:
         raise InputError("no runs to report on; name a run directory, or a directory of runs")
-    every = [shown(run) for run in runs]
+    with uncollected():
+        write_text(Path(path), _page([shown(run) for run in runs], command, title, tuning), OTHER_PLACE, REPEAT)
+    return Path(path)
+
+
+def _page(every: Sequence[Shown], command: str | None, title: str | None, tuning: Sequence[Mapping[str, Any]]) -> str:
+    """Return the page of some runs; arguments as of `render`."""
     switched = {path for one in ablation.ablations(every) for path in one.runs}
-    page = {
+    return template("report.html.j2").render({
         "title": title or _title(every),
         "subtitle": _subtitle(every),
         "damage": [line for one in every for line in one.damage],
@@ -113,9 +119,7 @@ def render(
         "configs": _configs([one for one in every if str(one.run.path) not in switched]),
         "runs": [(one.result, one.run.path) for one in every],
         "backends": len({one.result["backend"] for one in every}) > 1,
-    }
-    write_text(Path(path), template("report.html.j2").render(page), OTHER_PLACE, REPEAT)
-    return Path(path)
+    })  # fmt: skip
 
 
 def section(every: Sequence[Shown], tuned: Sequence[Mapping[str, Any]] = ()) -> Section:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuroanp.reporting.figure_data import csv_of
-from neuroanp.reporting.style import WIDTH_OF_PHONE, narrowed, to_svg
+from neuroanp.reporting.style import WIDTH_OF_PHONE, look, narrowed, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -57,7 +57,7 @@ def pictured(draw: Callable[[], Drawing | None], alt: str, caption: str) -> Figu
     Args:
         draw: draws it, from nothing. alt, caption: as of `Figure`.
     """
-    with _uncollected():
+    with look(), uncollected():
         drawing = draw()
         if drawing is None:
             return None
@@ -66,16 +66,26 @@ def pictured(draw: Callable[[], Drawing | None], alt: str, caption: str) -> Figu
         return placed(drawing, alt, caption, again)
 
 
+MOST_KEPT = 500_000
+"""Things that may wait to be looked through: some 100 MB of figures that are written."""
+
+
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Let no garbage be looked for meanwhile: a figure is thousands of things that refer to each other, and lives."""
-    was = gc.isenabled()
+def uncollected() -> Iterator[None]:
+    """Let garbage be looked for seldom: a figure is thousands of things that refer to each other, and live meanwhile.
+
+    Within another of these, only where much waits.
+    """
+    if not gc.isenabled():
+        if gc.get_count()[0] > MOST_KEPT:
+            gc.collect()
+        yield
+        return
     gc.disable()
     try:
         yield
     finally:
-        if was:
-            gc.enable()
+        gc.enable()
 
 
 def placed(drawing: Drawing, alt: str, caption: str, again: Drawing | None = None) -> Figure:

@@ -276,13 +276,15 @@ def symbols(name: str, arrays: Mapping[str, np.ndarray]) -> Figure:
     figure = new_figure(fitted(WIDTH), 0.9 + 2 * min(max(0.14 * target.shape[1], 0.75), 1.6))
     panels = figure.subplots(2, 1, sharex=True, sharey=True)
     for axes, label, maps in zip(panels, ("target", "output"), (target, output), strict=True):
+        edges: list[np.ndarray] = []
         for number, values in enumerate(maps):  # all in one panel: a panel takes longer to make than its map
             left = number * (wide + GAP * wide) - 0.5
             box = (left, left + wide, target.shape[1] - 0.5, -0.5)
             image = axes.imshow(values, cmap=shades, norm=norm, aspect="auto", interpolation="nearest", extent=box)
             image.set_label(f"{label}s" if alone else f"{label} of sequence {number + 1}")
-            edge = axes.plot(*_outline(box), color=FAINT, lw=0.8, clip_on=False)
-            edge[0].set_gid(DECORATION)
+            edges.append(_outline(box))
+        edge = axes.plot(*np.concatenate(edges, axis=1), color=FAINT, lw=0.8, clip_on=False)
+        edge[0].set_gid(DECORATION)
         axes.set(xticks=[], yticks=[], xlim=(-0.5, left + wide), ylim=(target.shape[1] - 0.5, -0.5), ylabel=label)
         axes.spines[:].set_visible(False)
     figure.suptitle(plain(name, _letters(110)), x=0.01, ha="left", fontsize=10, fontweight="bold")
@@ -293,10 +295,10 @@ def symbols(name: str, arrays: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def _outline(box: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Return x and y of the corners of left, right, bottom, top, back to the first."""
+def _outline(box: Sequence[float]) -> np.ndarray:
+    """Return x and y (2, 6) of the corners of left, right, bottom, top, back to the first, and of no place: a gap."""
     left, right, bottom, top = box
-    return [left, right, right, left, left], [bottom, bottom, top, top, bottom]
+    return np.array([[left, right, right, left, left, np.nan], [bottom, bottom, top, top, bottom, np.nan]])
 
 
 class Facet(NamedTuple):

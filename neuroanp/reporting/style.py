@@ -48,12 +48,30 @@ _RC: Any = {
 }
 
 
+_LOOKS: ContextVar[bool] = ContextVar("the report's look", default=False)
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Let matplotlib draw with the report's look; within another of these it is that already."""
+    import matplotlib as mpl
+
+    if _LOOKS.get():  # matplotlib copies all that it has for each
+        yield
+        return
+    token = _LOOKS.set(True)
+    try:
+        with mpl.rc_context(_RC):
+            yield
+    finally:
+        _LOOKS.reset(token)
+
+
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of width x height inches, apart from pyplot's global state."""
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_RC):
+    with look():
         return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -82,7 +100,6 @@ def to_svg(figure: Figure) -> str:
 
     What `savefig` does, without the drawing on trial for the layout: the layout is found first, once.
     """
-    import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     for text in _texts(figure):
@@ -91,7 +108,7 @@ def to_svg(figure: Figure) -> str:
     for axes in figure.axes:
         axes.patch.set_visible(False)
     buffer = io.StringIO()
-    with mpl.rc_context(_RC):
+    with look():
         figure.set_dpi(72)
         settled(figure)
         figure.set_layout_engine("none")
@@ -123,9 +140,7 @@ def styled(draw):
 
     @wraps(draw)
     def drawing(*args, **kwargs):
-        import matplotlib as mpl
-
-        with mpl.rc_context(_RC):
+        with look():
             return draw(*args, **kwargs)
 
     return drawing
