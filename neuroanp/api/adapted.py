@@ -30,15 +30,16 @@ def adapt(
     """Train the network of a run as one that a chip can hold: its configuration with what the chip needs.
 
     Reset, refractory period, decays (the nearest that the chip has), delays between layers and spikes as inputs become
-    the chip's, and its own arithmetic is in the loop where it has a backend. Where the run's units spike and hear the
-    same inputs, learning begins at its weights; units of rates become spiking ones with their usual settings, and
-    learn from the beginning. All that is another than in the run is said, a line for each key. Sizes stay: a network
-    that is too large is refused. `neuroanp export --format TARGET` then takes the new run.
+    the chip's, and its own arithmetic is in the loop where it has a backend. Where the run's units spike, learning
+    begins at its weights, unless currents become spikes; where they do not fit, say network={"weights": None}. Units of
+    rates become spiking ones with their usual settings, and learn from the beginning. All that is another than in the
+    run is logged, a line for each key. Sizes stay: a network that is too large is refused.
+    `neuroanp export --format TARGET` then takes the new run.
 
     Args:
-        run: a run, or its directory. target: nir, loihi or xylo. overrides, **how: as of `train`, laid over all:
-            `updates`, `network`, ... runs: the store; None: that of the run. force, report, progress, workers,
-            callbacks, argv: as of `train`.
+        run: a run, or its directory; a name alone is looked for in runs/. target: nir, loihi or xylo.
+        overrides, **how: as of `train`, laid over all: `updates`, `network`, ...
+        runs: the store; None: that of the run. force, report, progress, workers, callbacks, argv: as of `train`.
 
     Returns: the new run, with its result.
 

@@ -37,7 +37,8 @@ def extend(
     that is extended is left as it is; its name and state are in the new one's configuration (`training.extends`).
 
     Args:
-        run: a finished run, or its directory. updates: how many more. runs: the store; None: that of the run.
+        run: a finished run, or its directory; a name alone is looked for in runs/. updates: how many more.
+        runs: the store; None: that of the run.
         force, report, progress, argv, **how: as of `train`.
 
     Returns: the new run, with its result.
