@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from neuroanp.api.run import Anywhere, Progress, Run, opened, train
+from neuroanp.api.run import Anywhere, Progress, Run, opened, trained
 from neuroanp.api.telling import noted
-
-LOG = logging.getLogger(__name__)
+from neuroanp.training.arguments import given
 
 
 @noted
@@ -30,16 +28,19 @@ def adapt(
     """Train the network of a run as one that a chip can hold: its configuration with what the chip needs.
 
     Reset, refractory period, decays (the nearest that the chip has), delays between layers and spikes as inputs become
-    the chip's, and its own arithmetic is in the loop where it has a backend. Where the run's units spike, learning
-    begins at its weights, unless currents become spikes; where they do not fit, say network={"weights": None}. Units of
-    rates become spiking ones with their usual settings, and learn from the beginning. All that is another than in the
-    run is logged, a line for each key. Sizes stay: a network that is too large is refused.
-    `neuroanp export --format TARGET` then takes the new run.
+    the chip's, and its own arithmetic is in the loop where it has a backend. Learning begins at the run's weights where
+    they mean the same: the same task and inputs, the same structure, units that spike in both. Units of another kind
+    become spiking ones with their usual settings, and learn from the beginning. The log of the new run begins with the
+    one that it is in the place of, and a line for each thing that is another. Refused are networks that are too large,
+    rules that do not train spiking units, and, on the chip's own arithmetic (Loihi, Xylo), profiles with arrays of
+    their own and rules that move weights by less than a whole number: say backend="lif", or profile="ideal".
+    `neuroanp export --format TARGET` takes the new run.
 
     Args:
-        run: a run, or its directory; a name alone is looked for in runs/. target: nir, loihi or xylo.
+        run: a run, its directory, or its name in `runs`. target: nir, loihi or xylo.
         overrides, **how: as of `train`, laid over all: `updates`, `network`, ...
-        runs: the store; None: that of the run. force, report, progress, workers, callbacks, argv: as of `train`.
+        runs: the store; None: that of the run, whose name is looked for in runs/.
+        force, report, progress, workers, callbacks, argv: as of `train`.
 
     Returns: the new run, with its result.
 
@@ -58,15 +59,11 @@ def adapt(
     ('xylo', 'subtract', True)
     """
     from neuroanp.training.adapting import adapted
-    from neuroanp.training.arguments import given
 
-    record = opened(run)
+    record = opened(run, runs)
     store = record.path.parent if runs is None else runs
     asked = given(None, overrides, how, store)
-    made = adapted(record, f"{target}", asked.overrides, asked.words)
-    for line in made.changes:
-        LOG.info(f"{target}: {line}")
-    return train(
-        made.config, runs=store, force=force, report=report, progress=progress, workers=workers, callbacks=callbacks,
-        argv=argv,
-    )  # fmt: skip
+    made = adapted(record, target, asked.overrides, asked.words)
+    notes = [f"{target}: {line}" for line in made.changes]
+    planned = given(made.config, None, {}, store)
+    return trained(planned, workers, force, report, progress, callbacks, argv, notes)

@@ -37,8 +37,8 @@ def extend(
     that is extended is left as it is; its name and state are in the new one's configuration (`training.extends`).
 
     Args:
-        run: a finished run, or its directory; a name alone is looked for in runs/. updates: how many more.
-        runs: the store; None: that of the run.
+        run: a finished run, its directory, or its name in `runs`. updates: how many more.
+        runs: the store; None: that of the run, whose name is looked for in runs/.
         force, report, progress, argv, **how: as of `train`.
 
     Returns: the new run, with its result.
@@ -63,7 +63,7 @@ def extend(
 
     if _says_updates(how):
         raise InputError("updates: training.updates says it too, and is that of the whole run; leave it out")
-    record = opened(run)
+    record = opened(run, runs)
     store = record.path.parent if runs is None else runs
     planned = extended(record, updates)
     given = configure(planned, **{key: value for key, value in how.items() if key != "callbacks"}).training

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from neuroanp.api.compared import Comparison
-from neuroanp.api.run import Anywhere, Run, loaded, place_of
+from neuroanp.api.loading import loaded
+from neuroanp.api.run import Anywhere, Run, place_of
 from neuroanp.api.telling import noted
 from neuroanp.comparing import record as comparison
 from neuroanp.errors import InputError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.api.run import Anywhere, Run, loaded, opened
+from neuroanp.api.loading import loaded
+from neuroanp.api.run import Anywhere, Run, opened
 from neuroanp.api.telling import noted
 from neuroanp.errors import all_of
 from neuroanp.training.arguments import names, one_time, rate_of, times, whole

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -14,13 +14,7 @@ from neuroanp.api.telling import noted, watched
 from neuroanp.errors import InputError
 from neuroanp.records.finding import found
 from neuroanp.records.run_dir import RunDir
-from neuroanp.training.arguments import (
-    command,
-    given,
-    path_of,
-    progress_of,
-    switch,
-)
+from neuroanp.training.arguments import Given, command, given, path_of, progress_of, switch
 from neuroanp.training.build import Experiment
 from neuroanp.training.callbacks import callbacks_of
 from neuroanp.training.config import RunConfig
@@ -35,7 +29,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs] - its types are in a package of their own
 
     from neuroanp.export.report import ExportReport
-    from neuroanp.profiles.schema import HardwareProfile
     from neuroanp.records.metrics import Metrics
     from neuroanp.training.forward import HeldOut, RunWeights
     from neuroanp.training.trajectories import Trajectories
@@ -301,6 +294,14 @@ def train(
     (True, 'copy-ideal-anp-s0')
     """
     asked = given(source, overrides, words, runs)
+    return trained(asked, workers, force, report, progress, callbacks, argv)
+
+
+def trained(
+    asked: Given, workers: Any, force: Any, report: Any, progress: Any, callbacks: Any, argv: Any,
+    notes: Sequence[str] = (),
+) -> Run:  # fmt: skip
+    """Train what was asked for; arguments as of `train`, and lines with which the log of a new record begins."""
     force, report, said = switch("force", force), switch("report", report), command(argv)
     heard = callbacks_of(callbacks)
     config = shared(asked, workers)
@@ -308,7 +309,7 @@ def train(
         failed = follow()
         return Run(of_the_first(asked.root / Experiment.of(config).directory, failed))
     with leading(), watched(progress_of(progress)) as tell:
-        record = launch(config, asked.root, force=force, progress=tell, argv=said, callbacks=heard)
+        record = launch(config, asked.root, force=force, progress=tell, argv=said, callbacks=heard, notes=notes)
     return _with_report(record, report)
 
 
@@ -432,19 +433,11 @@ def _with_report(record: RunDir, report: bool) -> Run:
     return run
 
 
-def place_of(run: Any) -> Path:
-    """Return the directory of a run: of an open one, by its path, or by the beginning of its name or hash."""
-    return run.path if isinstance(run, Run | RunDir) else found(path_of("run", run))
+def place_of(run: Any, runs: Anywhere | None = None) -> Path:
+    """Return the directory of a run: of an open one, by its path, or by the beginning of its name or hash in `runs`."""
+    store = path_of("runs", "runs" if runs is None else runs)
+    return run.path if isinstance(run, Run | RunDir) else found(path_of("run", run), store)
 
 
-def opened(run: Any) -> RunDir:
-    return RunDir.open(place_of(run), check_code=False)
-
-
-def loaded(profile: Any) -> HardwareProfile:
-    """Return a profile by name, by file or as it is; InputError for what is none."""
-    from neuroanp.profiles.loader import load
-    from neuroanp.profiles.schema import HardwareProfile
-    from neuroanp.training.arguments import profile as named
-
-    return profile if isinstance(profile, HardwareProfile) else load(named(profile, Path("runs")))
+def opened(run: Any, runs: Anywhere | None = None) -> RunDir:
+    return RunDir.open(place_of(run, runs), check_code=False)

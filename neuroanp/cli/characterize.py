@@ -34,14 +34,7 @@ def characterize(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="HTML file to write; characterize-NAME.html unless given.",
-            show_default=False,
-            parser=options.named,
-        ),
+        options.place("--output", "-o", of="FILE", said="HTML file to write; characterize-NAME.html unless given."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all draws.")] = 0,
     devices: Annotated[

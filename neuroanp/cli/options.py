@@ -16,6 +16,11 @@ def named(path: str | Path) -> Path:
     return Path(path)
 
 
+def place(*flags: str, of: str, said: str) -> Any:
+    """Return an option that takes the name `of` a file, folder or run."""
+    return typer.Option(*flags, metavar=of, help=said, show_default=False, parser=named)
+
+
 Config = Annotated[
     Path | None,
     typer.Argument(metavar="CONFIG", help="YAML file that describes the run.", show_default=False, parser=named),

@@ -1,6 +1,5 @@
 """train, resume, compare and report: the commands that make runs and show them."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,6 @@ from neuroanp.cli.options import collect, for_rules, keyed, seed_list, seeds_fro
 from neuroanp.cli.progress import progress
 from neuroanp.cli.screen import complain, console, log_to_stderr, print_json, show
 from neuroanp.errors import DivergedError, InputError, RunError, all_of
-
-LOG = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from neuroanp.api import Comparison, Run
@@ -40,34 +37,14 @@ def train(
     sets: options.Sets = None,
     workers: options.Sharing = None,
     extend: Annotated[
-        Path | None,
-        typer.Option(
-            "--extend",
-            metavar="RUN",
-            help="Go on from a finished run: --updates more.",
-            show_default=False,
-            parser=options.named,
-        ),
+        Path | None, options.place("--extend", of="RUN", said="Go on from a finished run: --updates more.")
     ] = None,
     adapt: Annotated[
         Path | None,
-        typer.Option(
-            "--adapt",
-            metavar="RUN",
-            help="Train what --target can hold in the place of a run.",
-            show_default=False,
-            parser=options.named,
-        ),
+        options.place("--adapt", of="RUN", said="Train what --target can hold in the place of a run."),
     ] = None,
     tensorboard: Annotated[
-        Path | None,
-        typer.Option(
-            "--tensorboard",
-            metavar="DIR",
-            help="Write all numbers for TensorBoard.",
-            show_default=False,
-            parser=options.named,
-        ),
+        Path | None, options.place("--tensorboard", of="DIR", said="Write all numbers for TensorBoard.")
     ] = None,
     runs: options.Runs = Path("runs"),
     force: options.Force = False,
@@ -91,20 +68,18 @@ def train(
     )  # fmt: skip
     words: dict[str, Any] = {"task": task, "profile": profile, "rule": rule, "backend": backend, "target": target}
     given = {"CONFIG": config, "--adapt": adapt, "workers": workers, **words, **overrides}
-    source: Any = config
-    changes: Sequence[str] = ()
     if adapt is not None and extend is None:
-        source, changes = _adapted(adapt, config, runs, overrides, words)
-        overrides, words = {}, {}
+        _check_adapting(adapt, config, target)
     if dry_run:
-        planned = (
-            api.configure(source, overrides, workers=workers, **words)
-            if extend is None
-            else _rest(_extended(extend, updates, given, runs), updates)
-        )
-        for line in changes if not json else ():
-            console(error=True).print(line, soft_wrap=True)
-        show_estimate(api.estimate(planned), json)
+        changes: list[str] = []
+        if extend is not None:
+            planned = _rest(_extended(extend, updates, given, runs), updates)
+        elif adapt is not None:
+            planned, changes = _adapted(adapt, runs, workers, overrides, words)
+        else:
+            planned = api.configure(config, overrides, workers=workers, **words)
+        expected = api.estimate(planned)
+        show_estimate({**expected, "notes": [*changes, *expected["notes"]]}, json)
         return
     heard = []
     if tensorboard is not None:
@@ -113,37 +88,44 @@ def train(
         heard = [TensorBoard(tensorboard)]
     said: set[str] = set()
     with progress(not no_progress, quiet=json or no_progress, said=said) as report_to:
-        if extend is not None:
-            source = _extended(extend, updates, given, runs)
-            overrides, words = {}, {}
-        for line in changes:
-            LOG.info(line)
+        how: dict[str, Any] = {
+            "runs": runs, "force": force, "report": not no_report, "progress": report_to or False, "workers": workers,
+            "callbacks": heard, "argv": argv(),
+        }  # fmt: skip
         try:
-            run = api.train(
-                source, overrides=overrides, runs=runs, force=force, report=not no_report, progress=report_to or False,
-                workers=workers, callbacks=heard, argv=argv(), **words,
-            )  # fmt: skip
+            if extend is not None:
+                run = api.train(_extended(extend, updates, given, runs), **how)
+            elif adapt is not None:
+                run = api.adapt(adapt, overrides=overrides, **how, **words)
+            else:
+                run = api.train(config, overrides=overrides, **how, **words)
         except DivergedError as error:
             run = _kept(error)
     _end_one(run, json, None if json or no_progress else said, no_report)
 
 
+def _check_adapting(run: Path, config: Path | None, target: str | None) -> None:
+    """Raise InputError where `--adapt` lacks something, or is given something that the run says."""
+    if str(run).startswith("-"):
+        raise InputError("--adapt: name a run, e.g. --adapt last")
+    if config is not None:
+        raise InputError(f"--adapt: takes the configuration of {run}; leave out {config}")
+    if target is None:
+        raise InputError("--adapt: say the chip or format that is to hold it, e.g. --target xylo")
+
+
 def _adapted(
-    run: Path, config: Path | None, runs: Path, overrides: Mapping[str, Any], words: Mapping[str, Any]
+    run: Path, runs: Path, workers: int | None, overrides: Mapping[str, Any], words: Mapping[str, Any]
 ) -> tuple["RunConfig", list[str]]:
     """Return the configuration of a run with what its target needs, and what is another in it."""
+    from neuroanp import api
     from neuroanp.records.finding import found
     from neuroanp.records.run_dir import RunDir
     from neuroanp.training.adapting import adapted
 
-    if config is not None:
-        raise InputError(f"--adapt: takes the configuration of {run}; leave out {config}")
-    target = words.get("target")
-    if target is None:
-        raise InputError("--adapt: say the chip or format that is to hold it, e.g. --target xylo")
     others = {key: value for key, value in words.items() if key != "target"}
-    made = adapted(RunDir.open(found(run, runs), check_code=False), target, overrides, others)
-    return made.config, [f"{target}: {line}" for line in made.changes]
+    made = adapted(RunDir.open(found(run, runs), check_code=False), words["target"], overrides, others)
+    return api.configure(made.config, workers=workers), [f"{words['target']}: {line}" for line in made.changes]
 
 
 def _extended(run: Path, updates: int | None, said: Mapping[str, Any], runs: Path) -> "RunConfig":

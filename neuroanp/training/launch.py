@@ -46,6 +46,7 @@ def launch(
     later: bool = False,
     since: float | None = None,
     callbacks: Sequence[Callback] = (),
+    notes: Sequence[str] = (),
 ) -> RunDir:
     """Train, or show the identical run that has ended, or go on with the one that has not.
 
@@ -58,8 +59,8 @@ def launch(
         later: leave the controls to the next launch of the run, or to its resume.
         since: controls that other runs have in common with it count from that time on, seconds since 1970; None: all
             do, or, with `force`, none that is there.
-
         callbacks: functions that are told of updates, evaluations, checkpoints and the end.
+        notes: lines with which the log of a new record begins.
 
     Returns: the run's record.
 
@@ -81,6 +82,7 @@ def launch(
     if force or not path.exists():
         begun_by(experiment)  # refused before there is a record
         manifest = _manifest(experiment, argv)
+        manifest["log"] = [*notes, *manifest["log"]]
         try:
             record = RunDir.create(root, experiment.directory, experiment.config.to_yaml(), manifest, replace=force)
         except InputError:

@@ -34,6 +34,7 @@ class Target:
         room: of a network of several layers: takes it and returns what the largest chips have no room for.
         delay: steps from the spikes of a layer to the currents in the next that it insists on; None: any.
         skips: whether the input may reach every layer, and every layer the output.
+        lasts: whether a spike's current must last: tau_s 0 is none that it has.
     """
 
     summary: str
@@ -45,16 +46,17 @@ class Target:
     room: Callable[[Network], list[str]] | None = None
     delay: int | None = None
     skips: bool = True
+    lasts: bool = False
 
 
 def power_of_two(tau: float, dt: float) -> float:
     """Return the nearest time constant whose decay is 1 - 2^-k: tau = -dt / ln(1 - 2^-k), 1 <= k <= 15.
 
-    >>> round(power_of_two(20e-3, 1e-3) * 1e3, 4)  # k = 4
-    15.4946
+    >>> round(power_of_two(20e-3, 1e-3) * 1e3, 4), round(power_of_two(0.0, 1e-3) * 1e3, 4)  # k = 4, k = 1
+    (15.4946, 1.4427)
     """
-    ks = range(1, 16)
-    return min((-dt / log(1 - 2.0**-k) for k in ks), key=lambda found: abs(log2(found / tau)))
+    each = [-dt / log(1 - 2.0**-k) for k in range(1, 16)]
+    return min(each, key=lambda found: abs(log2(found / tau))) if tau else each[0]
 
 
 def of_4096(tau: float, dt: float) -> float:
@@ -119,6 +121,7 @@ TARGETS: Mapping[str, Target] = {
         most={"inputs": 16, "hidden": 128, "outputs": 32},
         room=xylo_room,
         delay=1,
+        lasts=True,
     ),
 }
 
@@ -231,7 +234,7 @@ def _of_units(name: str, neuron: LIF, dt: float) -> list[Misfit]:
             found.append(Misfit((key,), f"{name} needs '{value}'; leave it out", value))
     for key in NEURON_TAUS if chip.tau is not None else ():
         tau = getattr(neuron, key)
-        nearest = chip.tau(tau, dt) if tau else tau  # pyright: ignore[reportOptionalCall]
+        nearest = chip.tau(tau, dt) if tau or chip.lasts else tau  # pyright: ignore[reportOptionalCall]
         if abs(nearest - tau) > 1e-9 * tau:
             text = format_quantity(nearest, "s", digits=None)
             found.append(Misfit((key,), f"{name} has no such decay; the nearest is '{text}'", text))
@@ -259,6 +262,9 @@ def _of_layers(name: str, network: NetworkConfig, usual: Any, dt: float) -> list
         if chip.delay is not None and index and layer.delay != chip.delay:
             why = "each connection takes a step" if chip.delay else "an edge acts in the same step"
             found.append(Misfit((*here, "delay"), f"{name} needs {chip.delay}: {why}; leave it out", chip.delay))
+    if chip.spikes_in and not network.input_delay:
+        said = f"{name}: input spikes act a step later; leave it out"
+        found.append(Misfit(("network", "input_delay"), said, 1))
     if network.skip and not chip.skips:
         found.append(Misfit(("network", "skip"), f"{name} holds layers one after the other; leave it out", False))
     return found

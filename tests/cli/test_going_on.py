@@ -87,11 +87,14 @@ def test_what_a_chip_can_hold_is_trained_in_the_place_of_a_run(train, invoke) ->
     run = train("tiny.yaml", *spiking, "--runs", "mine")
     plan = invoke("train", "--adapt", "last", "--target", "nir", "--runs", "mine", "--dry-run")
     assert plan.exit_code == 0, plan.stderr
-    assert "nir: neuron.tau_s: 3 ms -> 0 s" in plan.stderr
+    assert "nir: neuron.tau_s: 3 ms -> 0 s" in plan.stdout
     assert len([*Path("mine").glob("copy-*")]) == 1
     held = train("--adapt", run["run"].rpartition("-")[2][:8], "--target", "nir", "--runs", "mine", "--updates", "1")
     assert (held["updates"], Path(held["run"]).parent.name) == (1, "mine")
     assert invoke("export", held["run"], "--format", "nir", "-o", "out").exit_code == 0
+    log = RunDir.open(Path(held["run"])).manifest["log"]  # of which --json and --no-progress show nothing
+    assert log[0].startswith(f"nir: in the place of {run['run']}: begins at the weights of ")
+    assert "nir: neuron.tau_s: 3 ms -> 0 s" in log
 
 
 @pytest.mark.parametrize(
@@ -101,6 +104,7 @@ def test_what_a_chip_can_hold_is_trained_in_the_place_of_a_run(train, invoke) ->
         (["tiny.yaml", "--adapt", "last", "--target", "nir"], "leave out tiny.yaml"),
         (["--adapt", "last", "--extend", "last", "--updates", "1"], "leave out --adapt"),
         (["--adapt", "nobody", "--target", "nir"], "nobody: no such directory"),
+        (["--adapt", "--target", "nir"], "--adapt: name a run"),
     ],
 )
 def test_what_cannot_be_adapted_is_told(train, invoke, words, said) -> None:

@@ -17,26 +17,47 @@ from neuroanp.training.targets import TARGETS, misfits
 QUIET = {"report": False, "progress": False}
 SHORT = {"task": {"name": "xor", "test_size": 4}, "training": {"updates": 1, "batch": 2, "controls": False}}
 LAYERS = [{"units": 6}, {"units": 5, "cell": "lif", "delay": 0}]
+EQUATIONS = """
+dv/dt = (-v + I + Iext)/tau_m : 1 (unless refractory)
+dI/dt = -I/(5*ms) : 1
+dz/dt = -z/tau_r : 1
+Iext : 1
+"""
+OWN = {"name": "equations", "model": EQUATIONS, "threshold": "v > 1", "reset": "v = 0; z += 1", "refractory": "2 ms"}
+TWO = [{"units": 6}, {"units": 5}]
 KINDS = {
     "spiking": {"backend": "lif", "network": {"hidden": 6}},
     "rates": {"backend": "rate", "network": {"hidden": 6}},
     "layers": {"backend": "lif", "network": {"layers": LAYERS, "skip": True}},
     "layers of rates": {"backend": "rate", "network": {"layers": [{"units": 6, "cell": "gru"}, {"units": 5}]}},
     "another chip": {"backend": "loihi", "network": {"hidden": 6}},
+    "for nir": {"backend": "lif", "target": "nir", "encoder": "poisson", "network": {"hidden": 6}},  # no currents last
+    "layers on xylo": {"backend": "xylo", "network": {"layers": TWO}},
+    "layers at once": {"backend": "lif", "encoder": "poisson", "network": {"layers": TWO, "skip": True}},
+    "spikes at once": {"backend": "lif", "encoder": "poisson", "network": {"hidden": 6, "input_delay": 0}},
+    "equations": {"backend": "spiking", "neuron": {**OWN, "tau_m": "20 ms"}, "network": {"hidden": 6}},
+    "from weak outputs": {"backend": "lif", "network": {"hidden": 6, "output_gain": 0.5}},
 }
+BEGIN_THERE = {
+    "spiking": {"nir"}, "layers": {"nir"}, "another chip": {"nir", "xylo"}, "for nir": {"loihi", "xylo"},
+    "layers on xylo": {"loihi"}, "layers at once": {"nir"}, "spikes at once": {"nir"}, "from weak outputs": {"nir"},
+}  # fmt: skip
+"""Where inputs, delays and skips stay what they are, and units spike in both."""
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> na.Run:
-    return na.train({**SHORT, **KINDS[request.param]}, runs=tmp_path_factory.mktemp("runs"), **QUIET)
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
-READ = {"nir": pytest.param("nir", marks=pytest.mark.slow)}  # its readers take seconds
-"""Loihi's reader needs a Python of its own; tests of that format hold its files to recordings."""
+@pytest.fixture(scope="module")
+def run(kind: str, tmp_path_factory: pytest.TempPathFactory) -> na.Run:
+    return na.train({**SHORT, **KINDS[kind]}, runs=tmp_path_factory.mktemp("runs"), **QUIET)
 
 
-@pytest.mark.parametrize("target", [READ.get(name, name) for name in TARGETS])
-def test_what_is_trained_in_its_place_is_exported_and_its_reader_agrees(run, target, tmp_path) -> None:
+@pytest.mark.parametrize("target", [*TARGETS])
+def test_what_is_trained_in_its_place_can_be_exported(kind, run, target, tmp_path) -> None:
+    """Loihi's reader needs a Python of its own; tests of that format hold its files to recordings."""
     if run.config.target == target:
         with pytest.raises(InputError, match=f"was trained for {target}; export it"):
             na.adapt(run, target)
@@ -47,8 +68,19 @@ def test_what_is_trained_in_its_place_is_exported_and_its_reader_agrees(run, tar
     assert (config.target, config.seed, config.task) == (target, 3, run.config.task)
     assert held.path.parent == run.path.parent
     assert target == "nir" or config.backend == target  # the chip's own arithmetic is in the loop
+    own = str(run.path.absolute()) if target in BEGIN_THERE.get(kind, ()) else None
+    assert config.network.weights == own
+    how = "begins anew" if own is None else f"begins at the weights of {own}"
+    assert held.record.manifest["log"][0] == f"{target}: in the place of {run.path}: {how}"
     held.export(target, tmp_path / "held")
-    if target != "loihi":
+    if target == "xylo":
+        assert na.check_export(tmp_path / "held").passed
+
+
+@pytest.mark.slow  # readers of NIR take seconds
+def test_readers_of_nir_agree_with_what_is_trained_in_its_place(run, tmp_path) -> None:
+    if run.config.target != "nir":
+        na.adapt(run, "nir", **QUIET).export("nir", tmp_path / "held")
         assert na.check_export(tmp_path / "held").passed
 
 
@@ -60,21 +92,33 @@ def test_a_refused_export_names_the_command(tmp_path: Path, target: str) -> None
         run.export(target, tmp_path / "whole")
 
 
-def test_learning_begins_at_the_weights_of_the_run_where_units_and_inputs_are_of_the_same_kind(run) -> None:
-    if run.config.backend == "rate":
-        assert adapted(RunDir.open(run.path), "nir").config.network.weights is None
-        return
-    held = na.adapt(run, "nir", updates=0, **QUIET)
-    assert held.config.network.weights == str(run.path.absolute())
-    one, other = (load_start(str(each.path)).arrays for each in (run, held))
-    assert all(torch.equal(one[name], other[name]) for name in one)
+def test_weights_it_begins_at_are_those_of_the_run(kind, run) -> None:
+    if "nir" in BEGIN_THERE.get(kind, ()):
+        held = na.adapt(run, "nir", updates=0, **QUIET)
+        one, other = (load_start(str(each.path)).arrays for each in (run, held))
+        assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_inputs_of_another_kind_begin_anew(tmp_path: Path) -> None:
-    run = na.train({**SHORT, **KINDS["spiking"]}, runs=tmp_path, **QUIET)
-    assert na.adapt(run, "xylo", **QUIET).config.network.weights is None
-    heard = na.train({**SHORT, **KINDS["spiking"], "encoder": "poisson"}, runs=tmp_path, **QUIET)
-    assert na.adapt(heard, "xylo", **QUIET).config.network.weights == str(heard.path.absolute())
+@pytest.mark.parametrize(
+    "more",
+    [{"encoder": "latency"}, {"network": {"hidden": 5}}, {"task": "copy"}, {"network": {"weights": None}}],
+)
+def test_what_is_said_besides_may_leave_the_weights_no_meaning(tmp_path: Path, more: dict) -> None:
+    source = {**SHORT, "backend": "lif", "encoder": "poisson", "network": {"hidden": 6}}
+    run = na.train(source, runs=tmp_path, **QUIET)
+    record = RunDir.open(run.path)
+    assert adapted(record, "xylo").config.network.weights == str(run.path.absolute())
+    assert adapted(record, "xylo", words={"dt": "2 ms"}).config.network.weights == str(run.path.absolute())
+    assert adapted(record, "xylo", words=more).config.network.weights is None
+
+
+def test_a_name_is_one_of_the_store_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for store, hidden in (("runs", 6), ("sweep", 5)):
+        na.train({**SHORT, "backend": "lif", "network": {"hidden": hidden}}, runs=store, **QUIET)
+    for name, hidden in (("runs", 6), ("sweep", 5)):
+        for found in (na.adapt("last", "nir", runs=name, **QUIET), na.extend("last", 1, runs=name, **QUIET)):
+            assert (found.config.network.hidden, found.path.parent.name) == (hidden, name)
 
 
 def test_a_configuration_that_has_changed_since_is_refused(tmp_path: Path) -> None:
@@ -90,7 +134,7 @@ def test_each_change_is_said_and_nothing_else_changes(tmp_path: Path) -> None:
     run = na.train(config, runs=tmp_path, **QUIET)
     made = adapted(RunDir.open(run.path), "nir", {"optimizer.lr": 0.5})
     assert set(made.changes) == {
-        f"network.weights: (none) -> {run.path.absolute()}", "neuron.tau_s: 5 ms -> 0 s",
+        f"in the place of {run.path}: begins at the weights of {run.path.absolute()}", "neuron.tau_s: 5 ms -> 0 s",
         "neuron.refractory: 2 ms -> 0 s", "neuron.integration: euler -> exact", "optimizer.lr: 0.01 -> 0.5",
         "target: (none) -> nir",
     }  # fmt: skip
@@ -114,6 +158,8 @@ def test_settings_for_rates_are_not_kept_for_units_that_spike_and_a_rule_can_be_
         ("xylo", {"network": {"hidden": 200}}, "xylo has room for 128"),
         ("xylo", {"neuron": {"reset": "hard"}}, "neuron.reset: xylo needs 'subtract'"),
         ("nir", {"what": 3}, "what"),
+        ("nir", {"overrides": {"target": "xylo"}}, "target: 'nir' is said beside 'xylo'"),
+        (None, {}, "target: None is no name (known: nir, loihi, xylo)"),
     ],
 )
 def test_what_does_not_fit_is_told_by_name(tmp_path: Path, target: str, more: dict, said: str) -> None:
