@@ -49,7 +49,7 @@ def adapted(
         InputError: the target is unknown or the run's already, the run's configuration has changed since, or what is
             left does not fit, such as a rule that does not train spiking units.
     """
-    over = {key: value for key, value in (overrides or {}).items() if value is not None}
+    over = overrides or {}  # None is a value there
     said = {key: value for key, value in (words or {}).items() if value is not None}
     _check(record, target, {**over, **said})
     before, chip = load_config(record.config_path), TARGETS[target]
@@ -137,7 +137,6 @@ def _of_weights(config: RunConfig) -> dict[str, Any]:
         network["layers"] = [
             {**layer, "cell": of if layer["cell"] is None else layer["cell"]["name"]} for layer in network["layers"]
         ]
-    network["input_delay"] = config.network.input_delay
     return {"task": plain["task"], "encoder": plain["encoder"], "units": plain["neuron"]["name"], "network": network}
 
 

@@ -52,7 +52,6 @@ def test_a_killed_driver_leaves_no_run_going_and_the_same_command_goes_on(tmp_pa
             assert record.latest_checkpoint() is not None
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("nanny", [False, pytest.param(True, marks=pytest.mark.long)], ids=["worker", "nanny"])
 def test_what_a_killed_worker_did_goes_on_elsewhere_to_the_same_bits(tmp_path, nanny):
     with by_hand(tmp_path) as dask:

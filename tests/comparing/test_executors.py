@@ -141,7 +141,7 @@ def test_a_run_that_is_held_elsewhere_is_waited_for(tmp_path, make, caplog):
     assert sum("waiting for it" in message for message in caplog.messages) == 1
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_killed_process_costs_no_run_and_one_that_kills_all_is_given_up(tmp_path, make):
     """The first goes on from its checkpoint to the end of an undisturbed one; the second is tried three times."""
     wanted = [job(tmp_path / "cut", {"training.updates": 1500}), job(tmp_path / "cut", {"training.updates": LONG})]

@@ -369,7 +369,7 @@ def test_ctrl_c_while_workers_start_is_quiet(tmp_path):
     interrupted(process, pids)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_killed_driver_leaves_no_orphan_and_the_same_command_goes_on(tmp_path):
     process = driver(tmp_path, "--workers", "2")
     until(lambda: both_saved(tmp_path / "runs"))

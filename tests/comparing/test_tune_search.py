@@ -75,8 +75,8 @@ def test_all_get_the_same_points_and_the_best_is_reported_with_its_place(in_proc
     assert "optimizer.lr from 0.0001 to 0.1 (log); network.hidden from 4 to 9" in page
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("kind", ["random", "optuna"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["random", pytest.param("optuna", marks=pytest.mark.long)])
 def test_a_repeat_runs_nothing_and_a_longer_search_runs_what_is_new(kind, in_process, tmp_path):
     if kind == "optuna":
         pytest.importorskip("optuna", reason="pip install neuroanp[search]")

@@ -110,6 +110,15 @@ def test_what_is_said_besides_may_leave_the_weights_no_meaning(tmp_path: Path, m
     assert adapted(record, "xylo").config.network.weights == str(run.path.absolute())
     assert adapted(record, "xylo", words={"dt": "2 ms"}).config.network.weights == str(run.path.absolute())
     assert adapted(record, "xylo", words=more).config.network.weights is None
+    assert adapted(record, "xylo", {"network.weights": None}).config.network.weights is None
+
+
+def test_a_run_that_went_on_is_adapted_as_one_of_its_whole_length(tmp_path: Path) -> None:
+    source = {**SHORT, **KINDS["spiking"], "optimizer": {"schedule": "constant"}}
+    longer = na.extend(na.train(source, runs=tmp_path, **QUIET), 2, **QUIET)
+    held = na.adapt(longer, "nir", **QUIET)
+    assert (held.config.training.extends, held.config.training.updates, held.result["updates"]) == (None, 3, 3)
+    assert not [line for line in held.record.manifest["log"] if "extends" in line]
 
 
 def test_a_name_is_one_of_the_store_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

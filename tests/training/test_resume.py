@@ -123,11 +123,11 @@ def reached(store: Path) -> int:
 
 # one of each way to write and to be noisy; every profile's checkpoint is held to its bits by the contract of chips
 KILLED = ["ideal", "pcm", "pcm_tiles", "rram_hfo2", "rram_rtn", "capacitor", "smtj_koenders", "smtj_telegraph"]
-SOME = ("pcm_tiles", "smtj_koenders")
+SOME = ("pcm_tiles",)
 """What is killed in the slow tier; trials of all kinds of runs are those of benchmarks/faults."""
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", [pytest.param(p, marks=[pytest.mark.long] * (p not in SOME)) for p in KILLED])
 def test_killed_run_resumes_to_the_same_end(profile, tmp_path):
     """SIGKILL at random moments, again and again; the last process is left to reach the end."""
