@@ -57,14 +57,15 @@ def adapted(
         raise InputError(f"{record.path}: was trained for {target}; export it, or go on with: train --extend")
     digital = BACKENDS.get(chip.backend).digital
     backend = before.backend if before.backend in ("lif", "spiking") and not digital else chip.backend
-    plain = _of_spikes(before, {**over, **said}.get("rule")) | {"target": None}
+    plain: dict[str, Any] = {**_of_spikes(before, {**over, **said}.get("rule")), "target": None}
     own = str(record.path.absolute()) if spikes(before.backend) else None
+    gain = {} if own is None else _taken(plain["network"], "output_gain")  # weights are taken as they are
     plain["network"]["weights"] = own
     laid = configure({**plain, "backend": "lif" if digital else backend}, _without(over), **_without(said))
     plain = {**_fitted(laid, target), "backend": backend, "target": target}
     config = configure(plain, over, **said)
     if own is not None and config.network.weights == own and _of_weights(before) != _of_weights(config):
-        plain["network"]["weights"] = None
+        plain["network"] |= {"weights": None, **gain}
         config = configure(plain, over, **said)
     weights = config.network.weights
     how = "begins anew" if weights is None else f"begins at the weights of {weights}"
@@ -81,6 +82,11 @@ def _check(record: RunDir, target: Any, said: Mapping[str, Any]) -> None:
         raise InputError(f"{record.path}: not as it was written; repeat it, or adapt another run", lost)
 
 
+def _taken(section: dict[str, Any], key: str) -> dict[str, Any]:
+    """Take a key out of a section; return it with its value, or {} where it is not there."""
+    return {key: section.pop(key)} if key in section else {}
+
+
 def _without(said: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in said.items() if key not in SETTLED}
 
@@ -92,7 +98,7 @@ def _of_spikes(before: RunConfig, rule: Any) -> dict[str, Any]:
     """
     plain = before.to_plain()
     plain["training"].pop("extends", None)
-    network = {key: value for key, value in plain["network"].items() if key != "output_gain"}  # of first weights
+    network = dict(plain["network"])
     if network.get("layers"):
         network["layers"] = [{**layer, "cell": _lif_of(layer["cell"])} for layer in network["layers"]]
     if spikes(before.backend):

@@ -81,8 +81,8 @@ def launch(
     how = How(later, time.time() if force and since is None else since, tuple(callbacks))
     if force or not path.exists():
         begun_by(experiment)  # refused before there is a record
-        manifest = _manifest(experiment, argv)
-        manifest["log"] = [*notes, *manifest["log"]]
+        begun = _manifest(experiment, argv)
+        manifest = {**begun, "log": [*notes, *begun["log"]]}
         try:
             record = RunDir.create(root, experiment.directory, experiment.config.to_yaml(), manifest, replace=force)
         except InputError:

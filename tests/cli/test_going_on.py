@@ -47,6 +47,14 @@ def test_two_updates_and_three_more_are_the_five_of_one_run(train) -> None:
     assert (again["updates"], Path(again["run"]).parent.name) == (6, "more")
 
 
+def test_a_run_that_is_extended_is_looked_for_in_the_store_that_is_told(train) -> None:
+    train("tiny.yaml", "--seed", "1")
+    other = train("tiny.yaml", "--runs", "more")
+    longer = train("--extend", "last", "--updates", "1", "--runs", "more")
+    assert (longer["seed"], longer["updates"], Path(longer["run"]).parent.name) == (0, 3, "more")
+    assert longer["run"] != other["run"]
+
+
 def test_a_dry_run_of_one_that_goes_on_tells_of_the_rest(train, invoke) -> None:
     train("tiny.yaml")
     done = invoke("train", "--extend", "last", "--updates", "7", "--dry-run", "--json")

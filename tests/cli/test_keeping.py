@@ -90,6 +90,14 @@ def test_damaged_labels_lead_nowhere(store: Path, text: str) -> None:
         found(Path("best"))
 
 
+def test_rm_looks_for_a_name_in_the_store_that_is_told(invoke, store: Path) -> None:
+    shutil.copytree(store, "other")
+    done = invoke("runs", "rm", "last", "--store", "other", "--yes", "--json")
+    assert [row["run"] for row in json.loads(done.stdout)["results"]] == [f"other/{NAMES[1]}"]
+    assert sorted(path.name for path in store.iterdir() if path.is_dir()) == NAMES
+    assert not (Path("other") / NAMES[1]).exists()
+
+
 def test_rm_takes_what_filters_choose_and_says_what_it_frees(invoke, store: Path) -> None:
     labels.give(store, NAMES[2], "worst")
     size = sum(len(data) for data in content(store / NAMES[2]).values())

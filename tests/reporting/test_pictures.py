@@ -1,6 +1,7 @@
 """Figures of a page: their numbers as CSV, their colours on dark paper, their width on a phone; what captions say."""
 
 import base64
+import gc
 import math
 import re
 
@@ -12,7 +13,7 @@ from neuroanp.reporting.figure_data import csv_of, read_back
 from neuroanp.reporting.html import ENOUGH, section
 from neuroanp.reporting.method import methods
 from neuroanp.reporting.origins import numbers_of
-from neuroanp.reporting.pictures import DARK, for_both, pictured
+from neuroanp.reporting.pictures import DARK, for_both, pictured, uncollected
 from neuroanp.reporting.reading import shown
 from neuroanp.reporting.style import new_figure, styled
 from neuroanp.reporting.warned import grouped
@@ -197,3 +198,30 @@ def test_what_states_no_colour_is_black_on_light_paper_alone():
     light, _, dark = sheet.partition("@media (prefers-color-scheme: dark)")
     assert "fill" not in light
     assert re.search(r"svg \{ background: #14191e; fill: #e6eaee \}", dark)
+
+
+def test_garbage_is_looked_for_again_however_drawing_ends_and_meanwhile_where_much_waits(monkeypatch):
+    def fails():
+        assert not gc.isenabled()
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        pictured(fails, "", "")
+    assert gc.isenabled()
+    seen = []
+    monkeypatch.setattr(gc, "collect", lambda: seen.append(gc.isenabled()))
+    monkeypatch.setattr(gc, "get_count", lambda: (10, 0, 0))
+    for most, times in ((10, 0), (9, 1)):
+        monkeypatch.setattr("neuroanp.reporting.pictures.MOST_KEPT", most)
+        seen.clear()
+        with uncollected(), uncollected():
+            assert not gc.isenabled()
+        assert seen == [False] * times
+        assert gc.isenabled()
+    gc.disable()  # by who calls: it stays so
+    try:
+        with uncollected():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -55,6 +55,23 @@ def test_classes_of_several_steps_are_a_map_for_each_of_a_few_sequences():
     assert figure._supxlabel.get_text() == "scored steps of 6 test sequences; rows are the outputs"
 
 
+def test_each_map_has_an_outline_of_its_own_and_nothing_lies_between_them():
+    several = arrays(7, 3, 4)
+    target, output, _ = plots.prediction("a", "#000000", several, forecast=False).axes
+    for axes in (target, output):
+        (edge,) = axes.lines
+        boxes = [image.get_extent() for image in axes.images]
+        corners = [
+            [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+            for left, right, top, bottom in ((low, high, min(y), max(y)) for low, high, *y in boxes)
+        ]
+        drawn = np.array(edge.get_data()).T.reshape(len(boxes), 6, 2)
+        assert np.isnan(drawn[:, 5]).any(axis=1).all()  # the pen is lifted
+        for found, wanted in zip(drawn[:, :5], corners, strict=True):
+            assert {tuple(point) for point in found} == set(wanted)
+            assert tuple(found[0]) == tuple(found[-1])
+
+
 def test_a_forecast_of_several_outputs_is_drawn_in_time_by_the_first():
     several = arrays(7, 3, 4)
     (axes,) = plots.prediction("a", "#000000", several, forecast=True).axes

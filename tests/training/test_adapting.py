@@ -70,6 +70,7 @@ def test_what_is_trained_in_its_place_can_be_exported(kind, run, target, tmp_pat
     assert target == "nir" or config.backend == target  # the chip's own arithmetic is in the loop
     own = str(run.path.absolute()) if target in BEGIN_THERE.get(kind, ()) else None
     assert config.network.weights == own
+    assert config.network.output_gain == (1 if own else run.config.network.output_gain)
     how = "begins anew" if own is None else f"begins at the weights of {own}"
     assert held.record.manifest["log"][0] == f"{target}: in the place of {run.path}: {how}"
     held.export(target, tmp_path / "held")
