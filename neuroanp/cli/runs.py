@@ -79,7 +79,9 @@ def train(
         else:
             planned = api.configure(config, overrides, workers=workers, **words)
         expected = api.estimate(planned)
-        show_estimate({**expected, "notes": [*changes, *expected["notes"]]}, json)
+        if changes:
+            expected = {**expected, "notes": [*changes, *expected["notes"]]}
+        show_estimate(expected, json)
         return
     heard = []
     if tensorboard is not None:

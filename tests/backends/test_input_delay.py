@@ -73,7 +73,7 @@ def _silent_bias(weights):
 def test_it_is_of_spikes_alone_and_no_chip_has_it():
     with pytest.raises(InputError, match=r"network\.input_delay: 0 is of inputs that are spikes"):
         configure({"task": "xor", "backend": "lif", "network": {"input_delay": 0}})
-    with pytest.raises(InputError, match=r"input spikes act a step later; leave network\.input_delay out"):
+    with pytest.raises(InputError, match=r"network\.input_delay: xylo: input spikes act a step later; leave it out"):
         configure({"task": "xor", "network": {"input_delay": 0}}, target="xylo")
     spiking = {"task": "xor", "backend": "lif", "encoder": "poisson"}
     plain = configure({**spiking, "network": {"input_delay": 0}}).to_plain()
