@@ -24,8 +24,8 @@ CORE := tests/learning tests/tasks tests/substrates tests/network tests/training
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # Each worker begins with a half of the files, in order, and takes from the other when it is through: what tests of a
 # file share (modules, compiled code, small runs) is then made once, not once a worker. Processes that tests start read
-# the bytecode of the first, whatever the shell says.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(THREADS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+# the bytecode of the first, whatever the shell says. Expanded where it is used, for a tier may have its own WORKERS.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(THREADS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo docs notebooks test coverage test-slow test-long test-core test-cuda lint clean python

@@ -18,9 +18,15 @@ LOG = logging.getLogger("neuroanp")
 
 
 @lru_cache
+def _installed(path: tuple[str, ...]) -> Any:
+    """Return the entry points of all packages; read once for each state of sys.path, for it takes tens of ms."""
+    return entry_points()
+
+
+@lru_cache
 def _entries(group: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
-    """Return a group's entry points by name; looked up once for each state of sys.path, for it takes milliseconds."""
-    return {entry.name: entry for entry in entry_points(group=group)}
+    """Return a group's entry points by name."""
+    return {entry.name: entry for entry in _installed(path).select(group=group)}
 
 
 _EVERY: "WeakSet[Registry[Any]]" = WeakSet()

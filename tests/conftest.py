@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,11 +10,25 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.built import installed, wheel
 from tests.reporting.devtools import Chromium
+
+__all__ = ["installed", "wheel"]
 
 # A first example pays for imports, and machines are shared: how long one takes says nothing of the code.
 settings.register_profile("neuroanp", deadline=None)
 settings.load_profile("neuroanp")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage among the tests themselves: they are a million objects, and all stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,53 +4,17 @@ The sdist holds all of the checkout, and builds the same wheel.
 """
 
 import json
-import os
 import shlex
-import subprocess
 import sys
-import sysconfig
 import tarfile
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.built import ROOT, command
 
 pytestmark = pytest.mark.slow
-
-
-def command(*words: str | Path, cwd: Path) -> str:
-    """Run a command in a clean environment, 120 columns wide, and return its stdout; fail with what it said."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    environment["COLUMNS"] = "120"
-    done = subprocess.run(
-        [str(word) for word in words], cwd=cwd, capture_output=True, text=True, timeout=600, env=environment
-    )
-    assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command(sys.executable, "-m", "pip", "wheel", ROOT, "--no-deps", "--no-build-isolation", "-w", folder, cwd=folder)
-    (built,) = folder.glob("neuroanp-*.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of commands of an environment with the wheel; its libraries are this one's."""
-    place = tmp_path_factory.mktemp("environment")
-    venv.create(place, with_pip=False, symlinks=True)
-    python = place / "bin" / "python"
-    command(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel, cwd=place)
-    site = Path(command(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=place).strip())
-    # Only the folder is added: the .pth files in it, one of which leads to the checkout, are not read.
-    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return place / "bin"
 
 
 def test_the_wheel_holds_the_profiles_and_no_tests(wheel: Path) -> None:
@@ -187,9 +151,7 @@ def own(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return made
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[pytest.mark.long] * (kind not in ("device", "task"))) for kind in BROKEN]
-)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.long] * (kind != "device")) for kind in BROKEN])
 def test_a_package_of_one_s_own_is_found_used_and_tests_itself(installed: Path, own, kind: str, tmp_path: Path) -> None:
     """Nothing of neuroanp is touched; the test that comes with the package fails once its physics is wrong."""
     place, (_, *words) = own[kind]

@@ -237,7 +237,11 @@ def test_requirements_are_looked_for_where_the_target_is_missed_alone(here, in_t
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("error", "word"), [(0.05e-6, ("learns", "learns as well as ideal")), (12e-6, ("does not learn",))]
+    ("error", "word"),
+    [
+        pytest.param(0.05e-6, ("learns", "learns as well as ideal"), marks=pytest.mark.long),
+        (12e-6, ("does not learn",)),
+    ],
 )
 def test_a_device_of_known_truth_learns_and_one_of_absurd_noise_does_not(here, in_turn, error, word) -> None:
     """Errors of a write of .05 and 12 uS, of 25 uS full scale."""

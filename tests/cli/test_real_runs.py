@@ -307,7 +307,10 @@ def neuroanp(*words: str, cwd: Path) -> subprocess.Popen:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "terminate"])
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGINT, id="Ctrl-C"), pytest.param(signal.SIGTERM, id="terminate", marks=pytest.mark.long)],
+)
 @pytest.mark.parametrize("command", ["train", "compare"])
 def test_an_interrupt_ends_with_a_checkpoint_and_a_way_on(config: Path, number: int, command: str) -> None:
     words = ["--set", "training.checkpoint_every=5", "--set", "training.controls=false", "--json"]

@@ -93,7 +93,7 @@ def test_a_dry_run_tells_runs_and_passes_and_runs_nothing(call) -> None:
     assert os.listdir() == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_prints_claims_and_where_the_report_is(call, small) -> None:
     done = call("--quick", "--only", "copy_fresh", "--seeds", "5,6,7", "--workers", "1", "--no-progress")
     assert done.exit_code == 0, done.output

@@ -162,6 +162,7 @@ def test_what_lies_where_only_the_driver_looks_is_found_by_its_workers(tmp_path,
     assert outcome.error is None
 
 
+@pytest.mark.long
 def test_a_command_with_json_says_nothing_else(tmp_path):
     with by_hand(tmp_path, workers=2) as dask:
         process = driver(tmp_path, "--cluster", dask.address, "--json", updates=5)

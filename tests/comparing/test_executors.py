@@ -37,7 +37,7 @@ Make = Callable[..., Executor]
 
 @pytest.fixture(
     scope="module",
-    params=[None, pytest.param("local", marks=pytest.mark.long), pytest.param("tcp", marks=pytest.mark.slow)],
+    params=[None, pytest.param("local", marks=pytest.mark.long), pytest.param("tcp", marks=pytest.mark.long)],
     ids=["processes", "local", "tcp"],
 )
 def make(request, tmp_path_factory) -> Iterator[Make]:

@@ -103,7 +103,7 @@ def both_saved(root: Path) -> bool:
     return len({path.parent for path in root.glob("[!.]*/checkpoints/[0-9]*.safetensors")}) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_outcomes_come_in_order_a_failure_stands_beside_them_and_nothing_runs_twice(tmp_path):
     jobs = [job(tmp_path, seed=2), job(tmp_path, DIVERGES, seed=0), job(tmp_path, seed=1)]
     events: list[dict[str, Any]] = []
@@ -280,7 +280,7 @@ def test_ctrl_c_while_another_process_is_waited_for(tmp_path):
         assert "interrupted" in interrupted(process, workers_of(process.pid))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_worker_costs_no_run(tmp_path):
     """SIGKILL the worker in the middle: the run goes on from its checkpoint to the same end."""
     wanted = [
@@ -408,7 +408,7 @@ def test_two_drivers_on_one_store_do_no_damage(tmp_path):
         assert not any("resumed" in line for line in record.manifest["log"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_second_driver_is_told_who_holds_the_store_or_waits_for_it(tmp_path):
     first = driver(tmp_path, "--workers", "1", updates=3000)
     until(lambda: list((tmp_path / "runs").glob("*/manifest.json")))

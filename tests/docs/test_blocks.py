@@ -21,6 +21,14 @@ def name(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+MINUTES = {"docs/results/paper.md", "docs/results/systems.md"}
+"""Pages whose blocks run for most of a minute even when small."""
+
+
+def _tier(page: Path) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.long] * (name(page) in MINUTES)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_block_says_what_it_is(page: Path):
     found = blocks(page)
@@ -30,7 +38,7 @@ def test_every_block_says_what_it_is(page: Path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_turn")
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=name)
+@pytest.mark.parametrize("page", [pytest.param(p, marks=_tier(p), id=name(p)) for p in PAGES if blocks(p)])
 def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     run(blocks(page), tmp_path)

@@ -247,7 +247,7 @@ def test_updates_within_the_warm_up_of_the_run_are_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fine_tuning_mends_what_nearest_decays_broke_and_float_updates_do_not(tmp_path, monkeypatch):
     """A membrane of 20 ms becomes one of 15.5 ms on a Xylo: the loss nearly doubles, and comes most of the way back."""
     config = {

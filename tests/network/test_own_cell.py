@@ -106,7 +106,7 @@ def test_it_is_listed_with_its_options(installed):
     assert set(rows) >= {"tanh", "leaky_tanh", "relu", "gru", "lstm", "lif", "equations"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_is_exported_to_onnx_as_it_is(installed, tmp_path):
     """Traced from its step: onnxruntime gives what the run predicts."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is missing: pip install 'neuroanp[export]'")

@@ -55,7 +55,15 @@ def run(kind: str, tmp_path_factory: pytest.TempPathFactory) -> na.Run:
     return na.train({**SHORT, **KINDS[kind]}, runs=tmp_path_factory.mktemp("runs"), **QUIET)
 
 
-@pytest.mark.parametrize("target", [*TARGETS])
+EACH = [(kind, target, (i + j) % 3 > 0) for i, kind in enumerate(KINDS) for j, target in enumerate(TARGETS)]
+"""Kind, target, and whether it is one of those that go on to the long tier: a target each stays."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [pytest.param(kind, target, marks=[pytest.mark.long] * late) for kind, target, late in EACH],
+    indirect=["kind"],
+)
 def test_what_is_trained_in_its_place_can_be_exported(kind, run, target, tmp_path) -> None:
     """Loihi's reader needs a Python of its own; tests of that format hold its files to recordings."""
     if run.config.target == target:
@@ -78,7 +86,14 @@ def test_what_is_trained_in_its_place_can_be_exported(kind, run, target, tmp_pat
         assert na.check_export(tmp_path / "held").passed
 
 
+READ = ("spiking", "rates", "layers on xylo", "spikes at once", "equations")
+"""Kinds that readers see in the slow tier; the others go on to the long one."""
+
+
 @pytest.mark.slow  # readers of NIR take seconds
+@pytest.mark.parametrize(
+    "kind", [pytest.param(each, marks=[pytest.mark.long] * (each not in READ)) for each in KINDS], indirect=True
+)
 def test_readers_of_nir_agree_with_what_is_trained_in_its_place(run, tmp_path) -> None:
     if run.config.target != "nir":
         na.adapt(run, "nir", **QUIET).export("nir", tmp_path / "held")

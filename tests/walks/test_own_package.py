@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_wheel import command
+from tests.built import command
 
 pytestmark = pytest.mark.long  # minutes, most of them in installing and in new processes
 

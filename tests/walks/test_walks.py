@@ -80,7 +80,7 @@ def test_the_walk_of_a_person(installed: Path, tmp_path: Path, person: str) -> N
 
 
 HOW_TO = sorted(path.stem for path in (DOCS / "how-to").glob("*.md") if blocks(path))
-SOME = ("csv-as-task", "cite", "editors")
+SOME = ("cite", "editors")
 """How-to pages that are walked in the slow tier; the others go on to the long one, as they take minutes."""
 
 
