@@ -228,7 +228,7 @@ class PlayedArray(SimulatedDevice):
             with np.load(path, allow_pickle=False) as held:
                 cells = {name: torch.from_numpy(held[f"cells/{name}"]) for name in self.cells}
                 counts, self.now = held["counts"].tolist(), float(held["now"])
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # whatever a damaged archive raises
             raise InputError(wrong) from error
         if any(cells[name].shape != each.shape or cells[name].dtype != each.dtype for name, each in self.cells.items()):
             raise InputError(wrong)

@@ -60,7 +60,7 @@ def _read(path: Path, shape: tuple[int, int]) -> np.ndarray:
     wrong = f"{path}: is not the count of this instrument's pulses; put the file back, or begin another run"
     try:
         counts = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # whatever Python's readers raise of a damaged header
         raise InputError(wrong) from error
     if counts.shape != shape or counts.dtype != np.int64 or (counts < 0).any():
         raise InputError(wrong)

@@ -22,6 +22,7 @@ import numpy as np
 
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.files import not_utf8, opening, read_regular
+from neuroanp.tables.npy import read_header
 from neuroanp.units import Dimension
 from neuroanp.yaml_io import display
 
@@ -248,10 +249,8 @@ def _member(raw: bytes, where: str) -> np.ndarray:
     """Return one array of an npz file; its header is checked before anything of its size is made."""
     stream = io.BytesIO(raw)
     try:
-        version = np.lib.format.read_magic(stream)
-        header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, _, dtype = header[version](stream)
-    except (ValueError, KeyError) as error:
+        shape, _, dtype = read_header(stream)
+    except ValueError as error:
         raise ValueError(f"{where}: not an array that can be read ({error})") from None
     if len(shape) != 1 or dtype.kind not in "iuf":
         raise ValueError(f"{where}: {dtype} of shape {shape} is no column of numbers; save an array of (rows,) floats")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.lib import format as npy
 
 from neuroanp.errors import InputError
 from neuroanp.files import read_regular
 from neuroanp.tables import read_sheet
+from neuroanp.tables.npy import read_header
 from neuroanp.tasks.protocol import TASKS, InUnits
 
 if TYPE_CHECKING:
@@ -122,11 +122,9 @@ def _npy(path: Path, data: bytes) -> np.ndarray:
     """Read the format by its header alone: what it says of sizes is checked before memory is taken."""
     stream = io.BytesIO(data)
     try:
-        version = npy.read_magic(stream)
-        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = header(stream)
-    except (ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError) as error:
-        raise InputError(f"{path}: no .npy file ({str(error)[:120]}); write it with numpy.save") from None
+        shape, fortran, dtype = read_header(stream)
+    except ValueError as error:
+        raise InputError(f"{path}: no .npy file ({error}); write it with numpy.save") from None
     if dtype.hasobject or dtype.kind not in "biuf":
         raise InputError(f"{path}: holds {str(dtype)[:40]}, not numbers; save a float array (T, B, I)")
     size = dtype.itemsize
