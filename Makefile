@@ -79,7 +79,7 @@ coverage: $(VENV)/.neuroanp-test
 	$(PYTEST) -m 'not slow and not long' --cov --cov-report=term
 
 # Half of these tests wait for processes that they started: one worker more than cores.
-test-slow: WORKERS = 3
+test-slow: WORKERS := $(if $(filter file,$(origin WORKERS)),3,$(WORKERS))
 test-slow: $(VENV)/.neuroanp-test
 	$(PYTEST) -m 'slow and not long'
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -38,9 +39,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of commands of an environment with the wheel; its libraries are this one's.
 
-    One for all workers: the compiled loops of a new environment take half a minute.
+    One for all workers, as compiled loops of a new one take half a minute; nobody installs anything into it.
     """
     return _once(tmp_path_factory, "environment", lambda place: _install(wheel, place)) / "bin"
+
+
+@pytest.fixture(scope="module")
+def of_ones_own(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of commands of another such environment, into which a module's tests may install."""
+    place = tmp_path_factory.mktemp("environment")
+    _install(wheel, place)
+    return place / "bin"
 
 
 def _build(folder: Path) -> None:
@@ -63,6 +72,7 @@ def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Non
     place, made = home / f"built-{name}", home / f"built-{name}.made"
     with _held(home / f"built-{name}.lock"):
         if not made.exists():
+            shutil.rmtree(place, ignore_errors=True)  # what another worker did not bring to its end
             place.mkdir()
             make(place)
             made.touch()

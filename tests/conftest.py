@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.built import installed, wheel
+from tests.built import installed, of_ones_own, wheel
 from tests.reporting.devtools import Chromium
 
-__all__ = ["installed", "wheel"]
+__all__ = ["installed", "of_ones_own", "wheel"]
 
 # A first example pays for imports, and machines are shared: how long one takes says nothing of the code.
 settings.register_profile("neuroanp", deadline=None)

@@ -11,10 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def _called(*words: str) -> str:
+def _called(*words: str, **environment: str) -> str:
     """Return the command of pytest that make would run; what the make that runs these tests was told is left out."""
     own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "WORKERS", "VENV")}
-    ran = subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=True, env=own)
+    ran = subprocess.run(
+        ["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=True, env=own | environment
+    )
     (line,) = (line for line in ran.stdout.splitlines() if "-m pytest" in line)
     return line
 
@@ -32,3 +34,8 @@ def test_each_tier_has_its_tests_and_its_workers(words: list[str], workers: int,
     line = _called(*words)
     assert f"-n {workers} " in line
     assert line.split(" -m ")[-1].strip("'") == marks
+
+
+@pytest.mark.parametrize("tier", ["test", "test-slow"])
+def test_the_shell_may_say_how_many(tier: str):
+    assert "-n 7 " in _called(tier, WORKERS="7")

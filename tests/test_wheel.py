@@ -136,15 +136,15 @@ BROKEN = {
 
 
 @pytest.fixture(scope="module")
-def own(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, list[str]]]:
+def own(of_ones_own: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, list[str]]]:
     """Make a package of each kind with `neuroanp new` and install it; return where it lies, and what uses it."""
     home = tmp_path_factory.mktemp("home")
     made = {}
     for kind in BROKEN:
-        told = command(installed / "neuroanp", "new", kind, f"own_{kind}", "--json", cwd=home)
+        told = command(of_ones_own / "neuroanp", "new", kind, f"own_{kind}", "--json", cwd=home)
         (row,) = json.loads(told)["results"]
         place, quiet = home / row["path"], ["--no-deps", "--no-build-isolation", "--no-index"]
-        pip = [sys.executable, "-m", "pip", "--python", installed / "python", "install", *quiet]
+        pip = [sys.executable, "-m", "pip", "--python", of_ones_own / "python", "install", *quiet]
         command(*pip, place, cwd=home)
         (use,) = [line for line in row["commands"] if line.startswith("neuroanp")]
         made[kind] = place, shlex.split(use)
@@ -152,18 +152,20 @@ def own(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.long] * (kind != "device")) for kind in BROKEN])
-def test_a_package_of_one_s_own_is_found_used_and_tests_itself(installed: Path, own, kind: str, tmp_path: Path) -> None:
+def test_a_package_of_one_s_own_is_found_used_and_tests_itself(
+    of_ones_own: Path, own, kind: str, tmp_path: Path
+) -> None:
     """Nothing of neuroanp is touched; the test that comes with the package fails once its physics is wrong."""
     place, (_, *words) = own[kind]
     small = ["--updates", "3", "--set", "training.batch=4", "--set", "training.frozen=false"]
-    told = command(installed / "neuroanp", *words, *small, "--json", "--runs", tmp_path, cwd=place)
+    told = command(of_ones_own / "neuroanp", *words, *small, "--json", "--runs", tmp_path, cwd=place)
     (result,) = json.loads(told)["results"]
     assert (result["status"], result["updates"]) == ("finished", 3)
     of = {"device": result["profile"], "task": result["task"], "rule": result["rule"]}
     assert of.get(kind, f"own_{kind}") == f"own_{kind}"
     config = next(tmp_path.glob("*/config.yaml")).read_text()
     assert f"own_{kind}" in config
-    tests = [installed / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+    tests = [of_ones_own / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
     command(*tests, cwd=place)
     source = place / f"neuroanp_own_{kind}" / f"own_{kind}.py"
     right, (old, new) = source.read_text(), BROKEN[kind]

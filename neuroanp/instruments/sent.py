@@ -62,6 +62,6 @@ def _read(path: Path, shape: tuple[int, int]) -> np.ndarray:
         counts = np.load(path, allow_pickle=False)
     except Exception as error:  # whatever Python's readers raise of a damaged header
         raise InputError(wrong) from error
-    if counts.shape != shape or counts.dtype != np.int64 or (counts < 0).any():
+    if not isinstance(counts, np.ndarray) or counts.shape != shape or counts.dtype != np.int64 or (counts < 0).any():
         raise InputError(wrong)
     return counts

@@ -29,6 +29,11 @@ DAMAGED = {
     "a call": WELL.replace("(3,)", "exit()"),
     "brackets in brackets": "(" * 5000 + ")" * 5000,
     "an indent that fits none": "if x:\n    y\n  z",
+    "a length that is no number": WELL.replace("(3,)", "(True, 3)"),
+    "lengths that cancel out": WELL.replace("(3,)", "(-1, -3)"),
+    "a length below nothing": WELL.replace("(3,)", "(0, -5)"),
+    "more dimensions than there are": WELL.replace("(3,)", f"(3, {100 * '1, '})"),
+    "an essay": WELL + 20_000 * " ",
     "a key less": "{'descr': '<f8', 'shape': (3,)}",
     "no type": WELL.replace("<f8", "no such type"),
     "nothing": "",
@@ -47,6 +52,17 @@ def test_a_damaged_header_is_one_kind_of_error(header: str, version: tuple[int, 
         read_header(io.BytesIO(written(header, version)))
     assert type(caught.value) is ValueError
     assert 0 < len(str(caught.value)) <= 120
+    assert "\n" not in str(caught.value)
+
+
+def test_versions_that_nobody_writes_are_none() -> None:
+    with pytest.raises(ValueError, match=r"^version 9\.9 of the format is not known$"):
+        read_header(io.BytesIO(written(WELL, (9, 9))))
+
+
+def test_a_header_of_python_2_is_read_without_a_word(recwarn: pytest.WarningsRecorder) -> None:
+    assert read_header(io.BytesIO(written(WELL.replace("3,", "3L,"))))[0] == (3,)
+    assert [str(each.message) for each in recwarn] == []
 
 
 @given(st.text(alphabet="{}()[]'\"\0\n\\ ,:<f8123Laif_", max_size=40))
@@ -85,8 +101,19 @@ def of_an_instrument(folder: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("header", DAMAGED.values(), ids=DAMAGED)
-@pytest.mark.parametrize("reader", [of_inputs, of_a_profile, of_an_instrument])
-def test_readers_refuse_it_by_name(tmp_path: Path, reader: Callable[[Path, bytes], None], header: str) -> None:
-    with pytest.raises((InputError, ValueError), match=str(tmp_path)) as caught:
+@pytest.mark.parametrize(
+    ("reader", "kind"), [(of_inputs, InputError), (of_a_profile, ValueError), (of_an_instrument, InputError)]
+)
+def test_readers_refuse_it_by_name(
+    tmp_path: Path, reader: Callable[[Path, bytes], None], kind: type[Exception], header: str
+) -> None:
+    """A profile's reader says ValueError, which validation makes a problem of the profile."""
+    with pytest.raises(kind, match=str(tmp_path)) as caught:
         reader(tmp_path, written(header))
-    assert type(caught.value) in (InputError, ValueError)
+    assert type(caught.value) is kind
+
+
+def test_an_archive_is_no_count_of_pulses(tmp_path: Path) -> None:
+    np.savez(tmp_path / "sent.npz", counts=np.zeros((1, 3), np.int64))
+    with pytest.raises(InputError, match="is not the count of this instrument's pulses"):
+        Sent((1, 3), (tmp_path / "sent.npz").rename(tmp_path / "sent.npy"))

@@ -55,8 +55,12 @@ def run(kind: str, tmp_path_factory: pytest.TempPathFactory) -> na.Run:
     return na.train({**SHORT, **KINDS[kind]}, runs=tmp_path_factory.mktemp("runs"), **QUIET)
 
 
-EACH = [(kind, target, (i + j) % 3 > 0) for i, kind in enumerate(KINDS) for j, target in enumerate(TARGETS)]
-"""Kind, target, and whether it is one of those that go on to the long tier: a target each stays."""
+EACH = [
+    (kind, target, (i + j) % 3 > 0 and target not in (said.get("target"), said["backend"]))
+    for i, (kind, said) in enumerate(KINDS.items())
+    for j, target in enumerate(TARGETS)
+]
+"""Kind, target, and whether it goes on to the long tier: a target each stays, and what was trained for it already."""
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,11 @@ def digest(installed: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
+def installed(of_ones_own: Path) -> Path:
+    return of_ones_own
+
+
+@pytest.fixture(scope="module")
 def own(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of the four packages, all installed; neuroanp's files are as they were."""
     home, before = tmp_path_factory.mktemp("own"), digest(installed)

@@ -82,11 +82,14 @@ def test_the_walk_of_a_person(installed: Path, tmp_path: Path, person: str) -> N
 HOW_TO = sorted(path.stem for path in (DOCS / "how-to").glob("*.md") if blocks(path))
 SOME = ("cite", "editors")
 """How-to pages that are walked in the slow tier; the others go on to the long one, as they take minutes."""
+INSTALL = ("own-package",)
+"""Pages that install a package."""
 
 
 @pytest.mark.parametrize("page", [pytest.param(p, marks=[pytest.mark.long] * (p not in SOME)) for p in HOW_TO])
-def test_the_commands_of_a_how_to_page(installed: Path, tmp_path: Path, page: str) -> None:
-    walk(DOCS / "how-to" / f"{page}.md", installed, tmp_path)
+def test_the_commands_of_a_how_to_page(request: pytest.FixtureRequest, tmp_path: Path, page: str) -> None:
+    commands = request.getfixturevalue("of_ones_own" if page in INSTALL else "installed")
+    walk(DOCS / "how-to" / f"{page}.md", commands, tmp_path)
 
 
 def test_commands_are_those_of_the_wheel(installed: Path) -> None:
