@@ -227,13 +227,14 @@ class PlayedArray(SimulatedDevice):
         try:
             with np.load(path, allow_pickle=False) as held:
                 cells = {name: torch.from_numpy(held[f"cells/{name}"]) for name in self.cells}
-                counts, self.now = held["counts"].tolist(), float(held["now"])
+                counts: dict[str, int] = dict(zip(self.COUNTS, held["counts"].tolist(), strict=True))
+                now = float(held["now"])
         except Exception as error:  # whatever a damaged archive raises
             raise InputError(wrong) from error
         if any(cells[name].shape != each.shape or cells[name].dtype != each.dtype for name, each in self.cells.items()):
             raise InputError(wrong)
-        self.cells = cells
-        vars(self).update(zip(self.COUNTS, counts, strict=True))
+        self.cells, self.now = cells, now
+        vars(self).update(counts)
 
 
 class PlayedLibrary(SimVisaLibrary):

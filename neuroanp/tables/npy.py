@@ -43,5 +43,6 @@ def read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
         if len(shape) > DIMENSIONS or any(type(length) is not int or length < 0 for length in shape):
             raise ValueError(f"no array has the shape {shape}")
     except Exception as error:
-        raise ValueError(" ".join(str(error).split())[:120] or type(error).__name__) from None
+        said = str(error.args[0]) if error.args else ""  # places in the header are of no use to who has the file
+        raise ValueError(" ".join(said.split())[:120] or type(error).__name__) from None
     return shape, fortran, dtype

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,32 @@ def test_a_file_keeps_the_devices_from_one_process_to_the_next(bench_profile: Pa
     again = PlayedArray(played.profile, driver.options)
     np.testing.assert_array_equal(again.siemens, played.siemens)
     assert (again.pulses, again.message) == (played.pulses, 7)  # *CLS, *IDN?, LIM, OPC, ERR, SIZE, PULS
-    Path(state).write_bytes(b"no archive")
+    with np.load(state) as held:
+        kept = dict(held)
+    damaged = {
+        "no archive": None,
+        "a count less": {**kept, "counts": kept["counts"][1:]},
+        "one count": {**kept, "counts": kept["counts"][0]},
+        "no time": {name: array for name, array in kept.items() if name != "now"},
+        "two times": {**kept, "now": np.zeros(2)},
+    }
+    for content, arrays in damaged.items():
+        Path(state).write_bytes(content.encode()) if arrays is None else np.savez(state, **arrays)
+        with pytest.raises(InputError, match=r"devices\.npz: is not the state"):
+            PlayedArray(played.profile, driver.options)
+
+
+def test_a_kept_state_with_a_header_that_is_none_is_refused(bench_profile: Path, tmp_path: Path) -> None:
+    state = tmp_path / "devices.npz"
+    driver, played = opened(bench_profile, state=str(state))
+    driver.write(np.full((6, 4), 9, np.int16))
+    with zipfile.ZipFile(state) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    assert b"}" in content["now.npy"]
+    content["now.npy"] = content["now.npy"].replace(b"}", b" ")  # nothing closes the bracket
+    with zipfile.ZipFile(state, "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
     with pytest.raises(InputError, match=r"devices\.npz: is not the state"):
         PlayedArray(played.profile, driver.options)
 

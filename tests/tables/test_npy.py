@@ -53,6 +53,7 @@ def test_a_damaged_header_is_one_kind_of_error(header: str, version: tuple[int, 
     assert type(caught.value) is ValueError
     assert 0 < len(str(caught.value)) <= 120
     assert "\n" not in str(caught.value)
+    assert not str(caught.value).startswith("(")  # an error's arguments, as Python writes them
 
 
 def test_versions_that_nobody_writes_are_none() -> None:
